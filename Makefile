@@ -1,0 +1,248 @@
+# Synq: GNU make, no generator.
+#
+#   make                 all programs, under build/
+#   make unit [T=base]   unit tests under the sanitizers
+#   make test            every test            make check   every lint
+#   make run             install, boot, push real work through, stop
+#   make bench           the benchmarks        make fuzz    the fuzzers
+#   make install         PREFIX=/usr/local DESTDIR=
+#   make clean
+#
+# Variants never mix, each has a folder of its own:
+#   SAN=address,undefined    build/san-address-undefined/
+#   SAN=thread               build/san-thread/
+#   CC=clang                 build/clang/
+#   BUILD=dir                dir instead of build
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+PREFIX ?= /usr/local
+SAN ?=
+T ?=
+
+comma := ,
+compiler := $(if $(findstring clang,$(notdir $(CC))),clang,gcc)
+variant := $(subst $() ,-,$(strip \
+	$(filter clang,$(compiler)) $(if $(SAN),san-$(subst $(comma),-,$(SAN)))))
+BUILD ?= build
+OUT := $(BUILD)$(if $(variant),/$(variant))
+O := $(OUT)/obj
+
+# As many jobs as cores, unless the caller says how many.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += --jobs=$(shell nproc)
+endif
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+# ---- flags -----------------------------------------------------------------
+
+# Looked up when the first recipe runs, which is after the packages that
+# provide the answer have been installed.
+PACKAGES := rdkafka libuv hiredis libsodium msgpack libcurl yaml-0.1 libpq \
+	openssl
+foreign_cflags = $(eval foreign_cflags := $(patsubst -I%,-isystem%,\
+	$(shell pkg-config --cflags $(PACKAGES))))$(foreign_cflags)
+foreign_libs = $(eval foreign_libs := \
+	$(shell pkg-config --libs $(PACKAGES)))$(foreign_libs)
+
+WARNINGS := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion \
+	-Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wpointer-arith -Wcast-qual -Wcast-align \
+	-Wwrite-strings -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough \
+	-Wswitch-enum -Wnull-dereference -Wdouble-promotion
+WARNINGS_gcc := -Wlogical-op -Wduplicated-cond -Wduplicated-branches \
+	-Wrestrict -Wjump-misses-init
+WARNINGS_clang := -Wno-gnu-statement-expression -Wcomma -Wunreachable-code \
+	-Wassign-enum -Wconditional-uninitialized \
+	-Wmissing-variable-declarations
+HARDEN := -fstack-protector-strong -fPIE
+HARDEN_gcc := -fstack-clash-protection -fcf-protection
+
+ifeq ($(SAN),)
+OPTIMIZE := -O2 -D_FORTIFY_SOURCE=2
+else
+# The checks that the sanitizer inserts give gcc's flow analysis paths that
+# do not exist; the plain build still has these two warnings.
+OPTIMIZE := -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all \
+	-fsanitize=$(SAN) -Wno-null-dereference -Wno-maybe-uninitialized
+ifeq ($(compiler),clang)
+OPTIMIZE := $(filter-out -Wno-maybe-uninitialized,$(OPTIMIZE))
+endif
+endif
+
+CFLAGS ?=
+CPPFLAGS ?=
+LDFLAGS ?=
+compile_flags = -std=c11 -D_GNU_SOURCE -g $(OPTIMIZE) $(WARNINGS) \
+	$(WARNINGS_$(compiler)) $(HARDEN) $(HARDEN_$(compiler)) -fno-common \
+	-pthread -Ilibsynq -I. $(foreign_cflags) $(CPPFLAGS) $(CFLAGS)
+link_flags = -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed \
+	$(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+libraries = $(foreign_libs) -lm
+
+# ---- what there is ---------------------------------------------------------
+
+# A folder that holds main.c is a program; without one, its other files still
+# make the archive that its unit tests link.
+folders := producer $(patsubst %/,%,$(wildcard consumers/*/)) ctl \
+	compose/stub-provider
+sources_of = $(wildcard $(1)/*.c $(if $(filter ctl,$(1)),$(1)/*/*.c))
+short_of = $(patsubst producer,intake,$(notdir $(1)))
+binary_of = $(OUT)/$(strip $(if $(filter ctl,$(1)),synq,\
+	$(if $(filter compose/%,$(1)),$(notdir $(1)),synq-$(call short_of,$(1)))))
+main_of = $(wildcard $(1)/main.c)
+
+modules := $(shell awk '!/^\#/ && NF { sub(":", "", $$1); print $$1 }' \
+	libsynq/LAYERS)
+# needs_NAME: the module and all it may reach, the highest layer first, as the
+# linker wants them.
+$(foreach line,$(shell awk '!/^\#/ && NF { m = $$1; sub(":", "", m); \
+	all = m; for (i = 2; i <= NF; i++) all = all " " reach[$$i]; \
+	reach[m] = all; at[++n] = m; split("", seen); out = ""; \
+	k = split(all, x, " "); for (i = 1; i <= k; i++) seen[x[i]] = 1; \
+	for (i = n; i > 0; i--) if (at[i] in seen) out = out "," at[i]; \
+	print m out }' libsynq/LAYERS),\
+	$(eval needs_$(firstword $(subst $(comma), ,$(line))) := \
+	$(wordlist 2,99,$(subst $(comma), ,$(line)))))
+
+lib_objects := $(patsubst %.c,$(O)/%.o,$(foreach m,$(modules),\
+	$(wildcard libsynq/$(m)/*.c)))
+lib := $(OUT)/libsynq.a
+programs := $(foreach f,$(folders),$(if $(call main_of,$(f)),\
+	$(call binary_of,$(f))))
+benches := $(patsubst tests/bench/%.c,$(OUT)/bench/%,\
+	$(wildcard tests/bench/*.c))
+fuzzers := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,\
+	$(wildcard tests/fuzz/fuzz_*.c))
+test_lib := $(OUT)/libtest.a
+test_sources := $(sort $(wildcard tests/unit/*/test_*.c))
+ifneq ($(T),)
+test_sources := $(filter $(foreach t,$(subst $(comma), ,$(T)),\
+	tests/unit/$(t)/% tests/unit/$(t).c),$(test_sources))
+endif
+unit_programs := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(test_sources))
+
+.PHONY: all deps unit unit-programs list-unit test check run bench fuzz \
+	fuzz-programs install clean
+all: $(programs) $(lib)
+unit-programs: $(unit_programs)
+fuzz-programs: $(fuzzers)
+
+# Installs what is missing; costs nothing when nothing is.  Nested makes know
+# that it has been done.
+deps:
+ifeq ($(SYNQ_INSTALLED),)
+	@compose/install run
+endif
+
+# ---- rules -----------------------------------------------------------------
+
+$(O)/%.o: %.c Makefile | deps
+	@mkdir -p $(@D)
+	@echo "  cc    $<"
+	@$(CC) $(compile_flags) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+
+# $(1) archive, $(2) objects.  Made anew, so that the object of a file that is
+# gone does not linger.
+define archive_rule
+$(1): $(2)
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	@ar rcs $$@ $$(filter %.o,$$^)
+endef
+
+# $(1) program, $(2) its objects and archives in the order of linking.
+define link_rule
+$(1): $(2)
+	@mkdir -p $$(@D)
+	@echo "  ld    $$@"
+	@$$(CC) $$(link_flags) -o $$@ $$(filter %.o %.a,$$^) $$(libraries) \
+		$$(extra_libs)
+endef
+
+objects_in = $(patsubst %.c,$(O)/%.o,$(1))
+module_archives = $(patsubst %,$(O)/libsynq/%.a,$(1))
+
+$(eval $(call archive_rule,$(lib),$(lib_objects)))
+$(foreach m,$(modules),$(eval $(call archive_rule,$(O)/libsynq/$(m).a,\
+	$(call objects_in,$(wildcard libsynq/$(m)/*.c)))))
+$(foreach f,$(folders),$(eval $(call archive_rule,\
+	$(OUT)/lib$(call short_of,$(f)).a,$(call objects_in,\
+	$(filter-out $(f)/main.c,$(call sources_of,$(f)))))))
+$(foreach f,$(folders),$(if $(call main_of,$(f)),$(eval $(call link_rule,\
+	$(call binary_of,$(f)),$(call objects_in,$(f)/main.c) \
+	$(OUT)/lib$(call short_of,$(f)).a $(lib)))))
+$(eval $(call archive_rule,$(test_lib),\
+	$(call objects_in,$(wildcard tests/lib/*.c))))
+$(foreach b,$(benches),$(eval $(call link_rule,$(b),\
+	$(b:$(OUT)/bench/%=$(O)/tests/bench/%.o) $(test_lib) $(lib))))
+
+# A test of a module sees only the modules that LAYERS allows it, so that a
+# wrong dependency does not link and a broken neighbour does not stop it.  A
+# test of a program sees the program's files except main.c, and all of libsynq.
+test_archives = $(if $(filter $(modules),$(1)),\
+	$(call module_archives,$(needs_$(1))),\
+	$(if $(filter $(1),$(short_names)),$(OUT)/lib$(call short_of,$(1)).a) \
+	$(lib))
+short_names := producer $(foreach f,$(folders),$(call short_of,$(f)))
+folder_of_test = $(notdir $(patsubst %/,%,$(dir $(1))))
+$(foreach u,$(unit_programs),$(eval $(call link_rule,$(u),\
+	$(u:$(OUT)/unit/%=$(O)/tests/unit/%.o) $(test_lib) \
+	$(call test_archives,$(call folder_of_test,$(u))))))
+$(unit_programs): extra_libs = -lcmocka -ljson-c
+
+# Fuzzers are clang's: make fuzz builds them in a variant of their own.
+$(foreach f,$(fuzzers),$(eval $(call link_rule,$(f),\
+	$(f:$(OUT)/fuzz/%=$(O)/tests/fuzz/%.o) $(test_lib) $(lib))))
+$(fuzzers): link_flags += -fsanitize=fuzzer
+
+-include $(patsubst %.o,%.d,$(wildcard $(O)/*/*.o $(O)/*/*/*.o $(O)/*/*/*/*.o))
+
+# ---- doing -----------------------------------------------------------------
+
+unit: deps
+	@SYNQ_INSTALLED=1 tests/unit/run $(T)
+
+list-unit:
+	@printf '%s\n' $(unit_programs)
+
+test: deps
+	@compose/install check
+	@SYNQ_INSTALLED=1 tests/run
+
+check:
+	@compose/install all
+	@SYNQ_INSTALLED=1 tests/check/run
+
+run: deps
+	@if [ ! -x compose/run ]; then echo "compose/run is missing" >&2; \
+		exit 1; fi
+	@SYNQ_INSTALLED=1 $(MAKE) --no-print-directory all
+	@compose/run
+
+bench: all $(benches)
+	@for b in $(benches); do echo "== $$b"; $$b || exit 1; done
+
+fuzz: deps
+	@compose/install check
+	@SYNQ_INSTALLED=1 tests/fuzz/run
+
+install: all
+	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man
+	@install -m 755 $(filter $(OUT)/synq%,$(programs)) \
+		$(DESTDIR)$(PREFIX)/bin
+	@for page in $(wildcard $(OUT)/man/*.[1-8] docs/man/*.[1-8]); do \
+		install -Dm 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
+	done
+	@for sample in $(wildcard compose/*.sample compose/synq.yaml); do \
+		install -Dm 644 $$sample \
+		$(DESTDIR)$(PREFIX)/share/synq/$${sample##*/}; \
+	done
+
+clean:
+	rm -rf build
