@@ -62,6 +62,8 @@ WARNINGS_clang := -Wno-gnu-statement-expression -Wcomma -Wunreachable-code \
 	-Wmissing-variable-declarations
 HARDEN := -fstack-protector-strong -fPIE
 HARDEN_gcc := -fstack-clash-protection -fcf-protection
+# Not for clang, in which a fortified sprintf is a macro and cannot be poisoned.
+BANNED_gcc := $(addprefix -include ,$(wildcard libsynq/base/banned.h))
 
 ifeq ($(SAN),)
 OPTIMIZE := -O2 -D_FORTIFY_SOURCE=2
@@ -80,7 +82,8 @@ CPPFLAGS ?=
 LDFLAGS ?=
 compile_flags = -std=c11 -D_GNU_SOURCE -g $(OPTIMIZE) $(WARNINGS) \
 	$(WARNINGS_$(compiler)) $(HARDEN) $(HARDEN_$(compiler)) -fno-common \
-	-pthread -Ilibsynq -I. $(foreign_cflags) $(CPPFLAGS) $(CFLAGS)
+	-pthread -Ilibsynq -I. $(BANNED_$(compiler)) $(foreign_cflags) \
+	$(CPPFLAGS) $(CFLAGS)
 link_flags = -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed \
 	$(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 libraries = $(foreign_libs) -lm
@@ -127,9 +130,15 @@ test_sources := $(filter $(foreach t,$(subst $(comma), ,$(T)),\
 endif
 unit_programs := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(test_sources))
 
-.PHONY: all deps unit unit-programs list-unit test check run bench fuzz \
-	fuzz-programs install clean
+every_object := $(lib_objects) $(patsubst %.c,$(O)/%.o,$(foreach f,\
+	$(folders),$(call sources_of,$(f))) $(sort $(wildcard tests/unit/*/*.c \
+	tests/lib/*.c tests/bench/*.c tests/fuzz/*.c)))
+
+.PHONY: all objects tidy deps unit unit-programs list-unit test check run \
+	bench fuzz fuzz-programs install clean
 all: $(programs) $(lib)
+objects: $(every_object)
+tidy: $(every_object:.o=.tidy)
 unit-programs: $(unit_programs)
 fuzz-programs: $(fuzzers)
 
@@ -145,7 +154,19 @@ endif
 $(O)/%.o: %.c Makefile | deps
 	@mkdir -p $(@D)
 	@echo "  cc    $<"
-	@$(CC) $(compile_flags) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+	@$(CC) $(compile_flags) -MMD -MP -MF $(@:.o=.d) -MT $@ -MT $(@:.o=.tidy) \
+		-c -o $@ $<
+
+# An unchanged file, headers included, is not linted twice.
+$(O)/%.tidy: %.c .clang-tidy Makefile | deps
+	@mkdir -p $(@D)
+	@echo "  tidy  $<"
+	@clang-tidy --quiet --warnings-as-errors='*' $< -- \
+		$(filter-out -Werror,$(compile_flags)) >$@.log 2>&1 || \
+		{ sed '/warnings\? generated\|^Suppressed/d' $@.log; \
+		rm -f $@.log; exit 1; }
+	@rm -f $@.log
+	@touch $@
 
 # $(1) archive, $(2) objects.  Made anew, so that the object of a file that is
 # gone does not linger.
