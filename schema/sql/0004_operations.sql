@@ -1,0 +1,107 @@
+-- Jobs as the log tells them.  These tables are a projection: the recorder
+-- writes them from records that arrive in any order, so none of them refers to
+-- another by a foreign key, and a row only ever moves to a higher rank.
+
+CREATE TABLE operations.job (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,                -- version 7: sorts by time of acceptance
+    state text NOT NULL CHECK (state IN ('accepted', 'queued', 'running',
+        'retrying', 'succeeded', 'failed', 'cancelled', 'expired')),
+    state_rank smallint NOT NULL,    -- job/state.h; 9 = final
+    key_id uuid NOT NULL,
+    endpoint text NOT NULL,
+    model text NOT NULL,
+    priority smallint NOT NULL,
+    metadata jsonb,
+    request_id text,
+    retry_of uuid,
+    created_at timestamptz NOT NULL,
+    deadline_at timestamptz NOT NULL,
+    started_at timestamptz,
+    ended_at timestamptz,
+    attempts integer NOT NULL DEFAULT 0,
+    provider text,
+    provider_model text,
+    answer_status integer,
+    error_code text,
+    error text,
+    input_tokens bigint,
+    output_tokens bigint,
+    cached_tokens bigint,
+    reasoning_tokens bigint,
+    PRIMARY KEY (organization_id, id)
+) WITH (fillfactor = 70);            -- most rows are updated in place, once or twice
+
+-- One row per call to a provider, made before the call was sent.
+CREATE TABLE operations.attempt (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    job_id uuid NOT NULL,
+    attempt integer NOT NULL,
+    state text NOT NULL CHECK (state IN ('started', 'failed', 'succeeded',
+        'cancelled')),
+    state_rank smallint NOT NULL,    -- started 1, all others 9
+    instance text,
+    boot_id uuid,
+    provider text,
+    provider_model text,
+    started_at timestamptz,
+    ended_at timestamptz,
+    http_status integer,
+    error_code text,
+    error text,
+    input_tokens bigint,
+    output_tokens bigint,
+    cached_tokens bigint,
+    reasoning_tokens bigint,
+    PRIMARY KEY (organization_id, id)
+) WITH (fillfactor = 70);
+CREATE INDEX attempt_job ON operations.attempt (organization_id, job_id);
+
+-- The answer, byte for byte; at most one per job, the first final one.
+CREATE TABLE operations.result (
+    organization_id uuid NOT NULL,
+    job_id uuid NOT NULL,
+    answer_status integer NOT NULL,
+    body bytea NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (organization_id, job_id)
+);
+-- Answers are stored as they came; what compresses was compressed by Kafka.
+ALTER TABLE operations.result ALTER COLUMN body SET STORAGE EXTERNAL;
+
+-- Idempotency keys of the last day, for when Redis cannot say.
+CREATE TABLE operations.idempotency (
+    organization_id uuid NOT NULL,
+    key_hash bytea NOT NULL,         -- of method, route and key
+    body_hash bytea NOT NULL,
+    job_id uuid NOT NULL,
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, key_hash)
+);
+CREATE INDEX idempotency_expiry ON operations.idempotency (expires_at);
+
+DO $$
+DECLARE
+    t text;
+BEGIN
+    FOREACH t IN ARRAY ARRAY['job', 'attempt', 'result', 'idempotency'] LOOP
+        EXECUTE format('ALTER TABLE operations.%I ENABLE ROW LEVEL SECURITY', t);
+        EXECUTE format('ALTER TABLE operations.%I FORCE ROW LEVEL SECURITY', t);
+        EXECUTE format('CREATE POLICY tenant ON operations.%I TO synq_app '
+            'USING (organization_id = (SELECT platform.organization_id())) '
+            'WITH CHECK (organization_id = (SELECT platform.organization_id()))', t);
+        EXECUTE format('CREATE POLICY recording ON operations.%I '
+            'TO synq_recorder USING (true) WITH CHECK (true)', t);
+        EXECUTE format('CREATE POLICY administration ON operations.%I '
+            'FOR SELECT TO synq_admin USING (true)', t);
+        EXECUTE format('GRANT SELECT ON operations.%I TO synq_app, synq_admin', t);
+    END LOOP;
+END
+$$;
+
+GRANT SELECT, INSERT, UPDATE ON operations.job, operations.attempt
+    TO synq_recorder;
+GRANT SELECT, INSERT ON operations.result TO synq_recorder;
+GRANT INSERT, UPDATE ON operations.idempotency TO synq_app;
+GRANT SELECT, DELETE ON operations.idempotency TO synq_recorder;
