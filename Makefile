@@ -163,8 +163,8 @@ $(O)/%.tidy: %.c .clang-tidy Makefile | deps
 	@echo "  tidy  $<"
 	@clang-tidy --quiet --warnings-as-errors='*' $< -- \
 		$(filter-out -Werror,$(compile_flags)) >$@.log 2>&1 || \
-		{ sed '/warnings\? generated\|^Suppressed/d' $@.log; \
-		rm -f $@.log; exit 1; }
+		{ grep -A 2 'error: ' $@.log; echo "  (how it gets there:" \
+		"$@.log)"; exit 1; }
 	@rm -f $@.log
 	@touch $@
 

@@ -1,5 +1,7 @@
-# Functions over 70 lines, files over 600: awk -f size.awk FILE...
-# It works because a function's braces stand in column 0.
+# Functions over 70 lines, files over 600, code nested more than 3 deep:
+# awk -f size.awk FILE...
+# It works because a function's braces stand in column 0, each level of nesting
+# is one tab, and continued lines end their indentation with spaces.
 FNR == 1 { start = 0 }
 /^{/ { start = FNR }
 /^}/ && start {
@@ -9,6 +11,10 @@ FNR == 1 { start = 0 }
 		bad = 1
 	}
 	start = 0
+}
+start && /^\t\t\t\t\t+[^ \t]/ {
+	print FILENAME ":" FNR ": nested more than 3 deep"
+	bad = 1
 }
 FNR == 601 {
 	print FILENAME ": over 600 lines"
