@@ -1,0 +1,116 @@
+#ifndef SYNQ_KAFKA_SENDING_H
+#define SYNQ_KAFKA_SENDING_H
+
+/*
+ * The producer from inside, shared by producer.c (records and their answers)
+ * and sending.c (the handle and its rebuilding).
+ */
+
+#include "base/list.h"
+#include "kafka/inner.h"
+#include "kafka/producer.h"
+#include "loop/loop.h"
+
+/* Where a record is. */
+enum record_state {
+	RECORD_WAITING, /* with us: to be given to the handle */
+	RECORD_SENT,    /* with the handle, which refers to our bytes */
+	RECORD_DONE     /* acknowledged behind one that is not (lane only) */
+};
+
+/* The life of the handle. */
+enum sending_state {
+	SENDING_CONNECT, /* a task asks for the metadata of all topics */
+	SENDING_OPEN,    /* records go out */
+	SENDING_PURGE,   /* a fatal error: waiting for the last reports */
+	SENDING_DESTROY  /* a task destroys the handle */
+};
+
+/* One partition: its unanswered records in the order of sending. */
+struct synq_lane {
+	struct synq_list records; /* struct synq_record */
+	int64_t acked;
+};
+
+struct synq_producer_topic {
+	char *name;
+	rd_kafka_topic_t *rkt; /* NULL without a handle */
+	struct synq_lane **lanes;
+	int32_t partitions; /* 0 = not known yet */
+};
+
+struct synq_record {
+	struct synq_link all;  /* on order or orphans */
+	struct synq_link lane; /* on its lane */
+	struct synq_producer_topic *topic;
+	int32_t partition;
+	enum record_state state;
+	int answered; /* ack was called; only the handle still needs us */
+	int maybe;    /* an earlier try may be in the log */
+	int64_t time_us;
+	int64_t offset;
+	uint64_t sent_us;
+	synq_producer_ack_fn *ack;
+	void *ctx;
+	struct synq_slice key;
+	struct synq_slice value;
+	size_t bytes; /* of this allocation */
+	size_t header_count;
+	struct synq_kafka_header headers[]; /* then all the bytes */
+};
+
+struct synq_producer {
+	struct synq_loop *loop;
+	struct synq_kafka_config config;
+	struct synq_kafka_pulse *pulse;
+	struct synq_producer_topic *topics;
+	size_t topic_count;
+	enum sending_state state;
+	rd_kafka_t *rk;
+	rd_kafka_queue_t *queue; /* of events */
+	struct synq_wake *wake;
+	struct synq_timer *tick;
+	struct synq_kafka_task *task;
+	int task_rc;              /* of the metadata task, read at its end */
+	int32_t *task_partitions; /* what it found, one per topic */
+	struct synq_list order;   /* unanswered records, oldest first */
+	struct synq_list orphans; /* answered, still with the handle */
+	size_t records;           /* that hold memory */
+	size_t bytes;
+	size_t unanswered;
+	size_t with_handle;
+	int refused; /* 1 = a send was BUSY since there was room */
+	void (*on_room)(void *ctx);
+	void *on_room_ctx;
+	int connected;     /* metadata has come once */
+	uint64_t down_us;  /* when errors began; 0 = none */
+	uint64_t state_us; /* when this state began */
+	uint64_t again_us; /* when WAITING records are tried; 0 = none wait */
+	uint64_t rebuilds;
+};
+
+/* Make the first handle of ${p}.  Errors: CONFIG, SYSTEM. */
+SYNQ_MUST_CHECK int sending_start(
+    struct synq_producer *p, struct synq_err *err);
+
+/* Take whatever happened to the handle of ${p} and move on. */
+void sending_serve(struct synq_producer *p);
+
+/* Purge and rebuild the handle of ${p}; nothing if that is under way. */
+void sending_break(struct synq_producer *p);
+
+/* Give ${r} to the handle of ${p}.  Errors: those of synq_producer_send. */
+SYNQ_MUST_CHECK int sending_give(
+    struct synq_producer *p, struct synq_record *r);
+
+/* Let the handle of ${p} go in about a second; 1 if all of it is gone. */
+int sending_end(struct synq_producer *p);
+
+/* Answer ${r} with ${rc} and ${offset}, and free it unless it is needed. */
+void record_settle(
+    struct synq_producer *p, struct synq_record *r, int rc, int64_t offset);
+
+/* Take the delivery report ${message} for one of the records of ${p}. */
+void record_report(struct synq_producer *p, const rd_kafka_message_t *message);
+
+#endif
