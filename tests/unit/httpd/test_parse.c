@@ -1,0 +1,559 @@
+/*
+ * The parser by a table: what is accepted with which meaning, what is refused
+ * with which status, each fed whole and byte by byte.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/attr.h"
+#include "base/mem.h"
+#include "httpd/parse.h"
+
+#define HOST "Host: a\r\n"
+
+struct head_case {
+	const char *why; /* the rule, with its section */
+	const char *text;
+	size_t bytes; /* 0 = strlen of text */
+	int status;   /* 0 = accepted, -1 = incomplete */
+};
+
+static const struct head_case heads[] = {
+	{ "plain (9112 3)", "GET / HTTP/1.1\r\n" HOST "\r\n", 0, 0 },
+	{ "one empty line before (9112 2.2)",
+	    "\r\nGET / HTTP/1.1\r\n" HOST "\r\n", 0, 0 },
+	{ "two empty lines before", "\r\n\r\nGET / HTTP/1.1\r\n" HOST "\r\n", 0,
+	    400 },
+	{ "empty header value (9112 5)", "GET / HTTP/1.1\r\n" HOST "X:\r\n\r\n",
+	    0, 0 },
+	{ "tab and bytes above 127 in a value (9110 5.5)",
+	    "GET / HTTP/1.1\r\n" HOST "X: a\tb\xc3\xa9\r\n\r\n", 0, 0 },
+	{ "incomplete line", "GET / HT", 0, -1 },
+	{ "incomplete head", "GET / HTTP/1.1\r\n" HOST, 0, -1 },
+	{ "nothing", "", 0, -1 },
+
+	{ "bare LF in the request line (9112 2.2)",
+	    "GET / HTTP/1.1\n" HOST "\r\n", 0, 400 },
+	{ "bare LF behind a header", "GET / HTTP/1.1\r\nHost: a\n\r\n", 0,
+	    400 },
+	{ "bare LF at the end", "GET / HTTP/1.1\r\n" HOST "\n", 0, 400 },
+	{ "bare CR in a value hides a header (9112 2.2)",
+	    "POST / HTTP/1.1\r\n" HOST
+	    "X: a\rTransfer-Encoding: chunked\r\n\r\n",
+	    0, 400 },
+	{ "CR CR LF", "GET / HTTP/1.1\r\r\n" HOST "\r\n", 0, 400 },
+	{ "CR inside the request line", "GET /\rX HTTP/1.1\r\n" HOST "\r\n", 0,
+	    400 },
+	{ "folded header (9112 5.2)",
+	    "GET / HTTP/1.1\r\n" HOST "X: a\r\n b\r\n\r\n", 0, 400 },
+	{ "folded first header", "GET / HTTP/1.1\r\n " HOST "\r\n", 0, 400 },
+	{ "folded by a tab", "GET / HTTP/1.1\r\n" HOST "X: a\r\n\tb\r\n\r\n", 0,
+	    400 },
+	{ "space before the colon (9112 5.1)",
+	    "GET / HTTP/1.1\r\nHost : a\r\n\r\n", 0, 400 },
+	{ "empty name", "GET / HTTP/1.1\r\n" HOST ": a\r\n\r\n", 0, 400 },
+	{ "no colon", "GET / HTTP/1.1\r\n" HOST "Xyz\r\n\r\n", 0, 400 },
+	{ "name with a parenthesis (9110 5.6.2)",
+	    "GET / HTTP/1.1\r\n" HOST "X(: a\r\n\r\n", 0, 400 },
+	{ "name above 127", "GET / HTTP/1.1\r\n" HOST "X\xc3: a\r\n\r\n", 0,
+	    400 },
+	{ "NUL in a value", "GET / HTTP/1.1\r\n" HOST "X: a\0b\r\n\r\n", 35,
+	    400 },
+	{ "NUL in a name", "GET / HTTP/1.1\r\n" HOST "X\0: ab\r\n\r\n", 35,
+	    400 },
+	{ "DEL in a value", "GET / HTTP/1.1\r\n" HOST "X: \x7f\r\n\r\n", 0,
+	    400 },
+	{ "control byte in a value",
+	    "GET / HTTP/1.1\r\n" HOST "X: \x01\r\n\r\n", 0, 400 },
+
+	{ "no Host (9112 3.2)", "GET / HTTP/1.1\r\n\r\n", 0, 400 },
+	{ "two Hosts", "GET / HTTP/1.1\r\n" HOST "host: a\r\n\r\n", 0, 400 },
+	{ "no Host in 1.0", "GET / HTTP/1.0\r\n\r\n", 0, 0 },
+	{ "two Hosts in 1.0", "GET / HTTP/1.0\r\n" HOST HOST "\r\n", 0, 400 },
+	{ "Host with a list", "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", 0, 400 },
+	{ "Host with user", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", 0, 400 },
+	{ "Host with path", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 0, 400 },
+	{ "Host of version 6", "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", 0,
+	    0 },
+	{ "empty Host (9112 3.2)", "GET / HTTP/1.1\r\nHost:\r\n\r\n", 0, 0 },
+
+	{ "both lengths (9112 6.1)",
+	    "POST / HTTP/1.1\r\n" HOST
+	    "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+	    0, 400 },
+	{ "both lengths, other order",
+	    "POST / HTTP/1.1\r\n" HOST
+	    "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
+	    0, 400 },
+	{ "two equal lengths",
+	    "POST / HTTP/1.1\r\n" HOST
+	    "Content-Length: 1\r\ncontent-length: 1\r\n\r\n",
+	    0, 400 },
+	{ "list of lengths",
+	    "POST / HTTP/1.1\r\n" HOST "Content-Length: 1, 1\r\n\r\n", 0, 400 },
+	{ "plus sign", "POST / HTTP/1.1\r\n" HOST "Content-Length: +5\r\n\r\n",
+	    0, 400 },
+	{ "minus sign", "POST / HTTP/1.1\r\n" HOST "Content-Length: -5\r\n\r\n",
+	    0, 400 },
+	{ "hex length",
+	    "POST / HTTP/1.1\r\n" HOST "Content-Length: 0x5\r\n\r\n", 0, 400 },
+	{ "empty length", "POST / HTTP/1.1\r\n" HOST "Content-Length:\r\n\r\n",
+	    0, 400 },
+	{ "18 digits",
+	    "POST / HTTP/1.1\r\n" HOST
+	    "Content-Length: 999999999999999999\r\n\r\n",
+	    0, 0 },
+	{ "19 digits",
+	    "POST / HTTP/1.1\r\n" HOST
+	    "Content-Length: 0000000000000000001\r\n\r\n",
+	    0, 400 },
+	{ "chunked",
+	    "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: Chunked\r\n\r\n", 0,
+	    0 },
+	{ "xchunked",
+	    "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n\r\n", 0,
+	    501 },
+	{ "gzip before chunked",
+	    "POST / HTTP/1.1\r\n" HOST
+	    "Transfer-Encoding: gzip, chunked\r\n\r\n",
+	    0, 501 },
+	{ "identity",
+	    "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: identity\r\n\r\n", 0,
+	    501 },
+	{ "chunked twice",
+	    "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n"
+	    "Transfer-Encoding: chunked\r\n\r\n",
+	    0, 400 },
+	{ "chunked with a vertical tab",
+	    "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: \x0b"
+	    "chunked\r\n\r\n",
+	    0, 400 },
+	{ "chunked in 1.0 (9112 6.1)",
+	    "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 0, 400 },
+
+	{ "100-continue (9110 10.1.1)",
+	    "POST / HTTP/1.1\r\n" HOST "Expect: 100-Continue\r\n\r\n", 0, 0 },
+	{ "other expectation",
+	    "POST / HTTP/1.1\r\n" HOST "Expect: a-miracle\r\n\r\n", 0, 417 },
+
+	{ "version 2.0", "GET / HTTP/2.0\r\n" HOST "\r\n", 0, 505 },
+	{ "version 1.2", "GET / HTTP/1.2\r\n" HOST "\r\n", 0, 505 },
+	{ "version 0.9", "GET / HTTP/0.9\r\n\r\n", 0, 505 },
+	{ "no version", "GET /\r\n\r\n", 0, 400 },
+	{ "lower case version", "GET / http/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "version with three digits", "GET / HTTP/1.11\r\n" HOST "\r\n", 0,
+	    400 },
+	{ "two spaces", "GET  / HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "space in the target", "GET /a b HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "space behind the version", "GET / HTTP/1.1 \r\n" HOST "\r\n", 0,
+	    400 },
+	{ "space before the method", " GET / HTTP/1.1\r\n" HOST "\r\n", 0,
+	    400 },
+	{ "tab instead of space", "GET\t/ HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "method with a slash", "G/T / HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "method of 33",
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG / HTTP/1.1\r\n" HOST "\r\n", 0,
+	    400 },
+	{ "target that is no path", "GET a HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "target with fragment", "GET /a#b HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "target above 127", "GET /\xc3\xa9 HTTP/1.1\r\n" HOST "\r\n", 0,
+	    400 },
+	{ "absolute target (9112 3.2.2)",
+	    "GET http://a:1/x HTTP/1.1\r\n" HOST "\r\n", 0, 0 },
+	{ "absolute target without path",
+	    "GET http://a HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "absolute target without host",
+	    "GET http:///x HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "other scheme", "GET ftp://a/x HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "authority (9112 3.2.3)", "CONNECT a:1 HTTP/1.1\r\n" HOST "\r\n", 0,
+	    400 },
+	{ "asterisk (9112 3.2.4)", "OPTIONS * HTTP/1.1\r\n" HOST "\r\n", 0, 0 },
+	{ "asterisk of GET", "GET * HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "TLS hello", "\x16\x03\x01\x02\n\x01\x00\x01\xfc\x03\x03\r\n", 13,
+	    400 },
+	{ "HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, 505 },
+};
+
+static struct synq_slice
+text_of(const struct head_case *c)
+{
+	return synq_slice_of(c->text, c->bytes ? c->bytes : strlen(c->text));
+}
+
+static int
+outcome(enum synq_parse_verdict verdict, const struct synq_parse_head *head)
+{
+	if (verdict == SYNQ_PARSE_MORE)
+		return -1;
+	if (verdict == SYNQ_PARSE_DONE)
+		return 0;
+	assert_non_null(head->reason);
+	return head->status;
+}
+
+/* Feed ${text} byte by byte until the parser has decided. */
+static int
+drip(struct synq_parse_head *head, struct synq_slice text, size_t max_bytes)
+{
+	enum synq_parse_verdict verdict = SYNQ_PARSE_MORE;
+
+	synq_parse_head_init(head, max_bytes);
+	for (size_t n = 1; n <= text.bytes && verdict == SYNQ_PARSE_MORE; n++)
+		verdict =
+		    synq_parse_head_feed(head, synq_slice_of(text.data, n));
+	return outcome(verdict, head);
+}
+
+static int
+gulp(struct synq_parse_head *head, struct synq_slice text, size_t max_bytes)
+{
+	synq_parse_head_init(head, max_bytes);
+	return outcome(synq_parse_head_feed(head, text), head);
+}
+
+static void
+assert_same(const struct synq_parse_head *a, const struct synq_parse_head *b)
+{
+	assert_int_equal(a->bytes, b->bytes);
+	assert_int_equal(a->status, b->status);
+	assert_ptr_equal(a->reason, b->reason);
+	assert_int_equal(a->count, b->count);
+	assert_int_equal(a->framing, b->framing);
+	assert_int_equal(a->length, b->length);
+	assert_memory_equal(
+	    a->fields, b->fields, a->count * sizeof(a->fields[0]));
+}
+
+static void
+test_head_table_holds_whole_and_byte_by_byte(SYNQ_UNUSED void **state)
+{
+	static struct synq_parse_head whole, slow;
+
+	for (size_t i = 0; i < SYNQ_COUNT(heads); i++) {
+		struct synq_slice text = text_of(&heads[i]);
+		/* In a block of its own, so that reading beyond is found. */
+		char *copy = synq_mem_copy(text.data, text.bytes);
+		int got;
+
+		text.data = copy;
+		got = gulp(&whole, text, 32768);
+		if (got != heads[i].status)
+			print_error("%s: %d\n", heads[i].why, got);
+		assert_int_equal(got, heads[i].status);
+		got = drip(&slow, text, 32768);
+		if (got != heads[i].status)
+			print_error("%s, dripped: %d\n", heads[i].why, got);
+		assert_int_equal(got, heads[i].status);
+		assert_same(&whole, &slow);
+		synq_mem_free(copy);
+	}
+}
+
+static void
+test_head_gives_its_parts(SYNQ_UNUSED void **state)
+{
+	static struct synq_parse_head head;
+	struct synq_slice text = synq_slice_text(
+	    "POST /v1/jobs?a=b?c HTTP/1.1\r\nHost: h\r\n"
+	    "Content-Length: 42\r\nX-Y:  \t va lue \t\r\n"
+	    "Connection: x, Close\r\nExpect: 100-continue\r\n\r\nBODY");
+
+	assert_int_equal(gulp(&head, text, 32768), 0);
+
+	assert_int_equal(head.bytes, text.bytes - 4);
+	assert_true(synq_slice_is(synq_parse_part(text, head.method), "POST"));
+	assert_true(
+	    synq_slice_is(synq_parse_part(text, head.path), "/v1/jobs"));
+	assert_true(synq_slice_is(synq_parse_part(text, head.query), "a=b?c"));
+	assert_int_equal(head.minor, 1);
+	assert_int_equal(head.framing, SYNQ_PARSE_LENGTH);
+	assert_int_equal(head.length, 42);
+	assert_int_equal(head.count, 5);
+	assert_true(
+	    synq_slice_is(synq_parse_part(text, head.fields[2].name), "X-Y"));
+	assert_true(synq_slice_is(
+	    synq_parse_part(text, head.fields[2].value), "va lue"));
+	assert_int_equal(head.wants_close, 1);
+	assert_int_equal(head.wants_expect, 1);
+}
+
+static void
+test_head_drops_the_authority_of_an_absolute_target(SYNQ_UNUSED void **state)
+{
+	static struct synq_parse_head head;
+	struct synq_slice text = synq_slice_text(
+	    "GET HTTPS://a.b:8080/x?y HTTP/1.1\r\nHost: h\r\n\r\n");
+
+	assert_int_equal(gulp(&head, text, 32768), 0);
+
+	assert_true(synq_slice_is(synq_parse_part(text, head.path), "/x"));
+	assert_true(synq_slice_is(synq_parse_part(text, head.query), "y"));
+}
+
+static void
+test_head_ignores_expect_of_http_1_0(SYNQ_UNUSED void **state)
+{
+	static struct synq_parse_head head;
+
+	assert_int_equal(
+	    gulp(&head,
+		synq_slice_text("POST / HTTP/1.0\r\nContent-Length: 1\r\n"
+				"Expect: 100-continue\r\n\r\n"),
+		32768),
+	    0);
+
+	assert_int_equal(head.wants_expect, 0);
+}
+
+static void
+test_zero_length_is_no_body(SYNQ_UNUSED void **state)
+{
+	static struct synq_parse_head head;
+
+	assert_int_equal(gulp(&head,
+			     synq_slice_text("POST / HTTP/1.1\r\n" HOST
+					     "Content-Length: 0\r\n\r\n"),
+			     32768),
+	    0);
+
+	assert_int_equal(head.framing, SYNQ_PARSE_NO_BODY);
+}
+
+/* A head with one request line of ${line} bytes, CR LF included. */
+static struct synq_buf
+long_line(size_t line)
+{
+	struct synq_buf buf;
+
+	synq_buf_init(&buf, 100000);
+	synq_buf_text(&buf, "GET /");
+	while (buf.bytes < line - 11)
+		synq_buf_char(&buf, 'a');
+	synq_buf_text(&buf, " HTTP/1.1\r\n" HOST "\r\n");
+	return buf;
+}
+
+static void
+check_long_line(size_t line, size_t max_bytes, int status)
+{
+	static struct synq_parse_head whole, slow;
+	struct synq_buf buf = long_line(line);
+
+	assert_int_equal(gulp(&whole, synq_buf_view(&buf), max_bytes), status);
+	assert_int_equal(drip(&slow, synq_buf_view(&buf), max_bytes), status);
+	assert_same(&whole, &slow);
+	synq_buf_done(&buf);
+}
+
+static void
+test_request_line_is_limited(SYNQ_UNUSED void **state)
+{
+	check_long_line(SYNQ_PARSE_MAX_LINE_BYTES, 32768, 0);
+	check_long_line(SYNQ_PARSE_MAX_LINE_BYTES + 1, 32768, 414);
+	check_long_line(50000, 32768, 414);
+	check_long_line(500, 300, 414);
+}
+
+static void
+test_head_size_is_limited(SYNQ_UNUSED void **state)
+{
+	static struct synq_parse_head whole, slow;
+	struct synq_buf buf;
+
+	synq_buf_init(&buf, 100000);
+	synq_buf_text(&buf, "GET / HTTP/1.1\r\n" HOST "X: ");
+	while (buf.bytes < 996)
+		synq_buf_char(&buf, 'a');
+	synq_buf_text(&buf, "\r\n\r\n");
+	assert_int_equal(buf.bytes, 1000);
+
+	assert_int_equal(gulp(&whole, synq_buf_view(&buf), 1000), 0);
+	assert_int_equal(drip(&slow, synq_buf_view(&buf), 1000), 0);
+	assert_int_equal(gulp(&whole, synq_buf_view(&buf), 999), 431);
+	assert_int_equal(drip(&slow, synq_buf_view(&buf), 999), 431);
+	assert_same(&whole, &slow);
+	synq_buf_done(&buf);
+}
+
+static void
+test_field_count_is_limited(SYNQ_UNUSED void **state)
+{
+	static struct synq_parse_head head;
+	struct synq_buf buf;
+
+	synq_buf_init(&buf, 100000);
+	synq_buf_text(&buf, "GET / HTTP/1.1\r\n" HOST);
+	for (int i = 1; i < SYNQ_PARSE_MAX_FIELDS; i++)
+		synq_buf_text(&buf, "A: b\r\n");
+	synq_buf_text(&buf, "\r\n");
+	assert_int_equal(gulp(&head, synq_buf_view(&buf), 32768), 0);
+	assert_int_equal(head.count, SYNQ_PARSE_MAX_FIELDS);
+
+	buf.bytes -= 2;
+	synq_buf_text(&buf, "A: b\r\n\r\n");
+	assert_int_equal(gulp(&head, synq_buf_view(&buf), 32768), 431);
+	assert_int_equal(drip(&head, synq_buf_view(&buf), 32768), 431);
+	synq_buf_done(&buf);
+}
+
+struct chunk_case {
+	const char *why;
+	const char *text;
+	int verdict;
+	const char *data;
+	size_t left; /* bytes behind the body */
+};
+
+static const struct chunk_case chunkeds[] = {
+	{ "two chunks (9112 7.1)", "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nXY",
+	    SYNQ_PARSE_DONE, "abcde", 2 },
+	{ "none", "0\r\n\r\n", SYNQ_PARSE_DONE, "", 0 },
+	{ "zeros before", "0003\r\nabc\r\n000\r\n\r\n", SYNQ_PARSE_DONE, "abc",
+	    0 },
+	{ "hex in both cases",
+	    "a\r\n0123456789\r\nB\r\n01234567890\r\n0\r\n\r\n", SYNQ_PARSE_DONE,
+	    "012345678901234567890", 0 },
+	{ "extension (7.1.1)", "3;a=\"b c\"\r\nabc\r\n0;x\r\n\r\n",
+	    SYNQ_PARSE_DONE, "abc", 0 },
+	{ "trailers (7.1.2)", "1\r\na\r\n0\r\nA: b\r\nCc:\r\n\r\nZ",
+	    SYNQ_PARSE_DONE, "a", 1 },
+	{ "incomplete", "3\r\nab", SYNQ_PARSE_MORE, "ab", 0 },
+	{ "16 digits", "0000000000000001\r\na\r\n0\r\n\r\n", SYNQ_PARSE_DONE,
+	    "a", 0 },
+	{ "17 digits", "00000000000000001\r\na\r\n0\r\n\r\n",
+	    SYNQ_PARSE_REFUSED, "", 0 },
+	{ "largest size", "ffffffffffffffff\r\nab", SYNQ_PARSE_MORE, "ab", 0 },
+	{ "no size", "\r\nabc", SYNQ_PARSE_REFUSED, "", 0 },
+	{ "sign", "+3\r\nabc\r\n", SYNQ_PARSE_REFUSED, "", 0 },
+	{ "0x", "0x3\r\nabc\r\n", SYNQ_PARSE_REFUSED, "", 0 },
+	{ "space behind the size", "3 \r\nabc\r\n", SYNQ_PARSE_REFUSED, "", 0 },
+	{ "bare LF behind the size", "3\nabc\r\n", SYNQ_PARSE_REFUSED, "", 0 },
+	{ "CR alone behind the size", "3\rabc", SYNQ_PARSE_REFUSED, "", 0 },
+	{ "bare LF in an extension", "3;a\nabc\r\n", SYNQ_PARSE_REFUSED, "",
+	    0 },
+	{ "bare LF behind the data", "3\r\nabc\n0\r\n\r\n", SYNQ_PARSE_REFUSED,
+	    "abc", 0 },
+	{ "more data than said", "3\r\nabcd\r\n", SYNQ_PARSE_REFUSED, "abc",
+	    0 },
+	{ "bare LF at the end", "0\r\n\n", SYNQ_PARSE_REFUSED, "", 0 },
+	{ "CR alone at the end", "0\r\n\rX", SYNQ_PARSE_REFUSED, "", 0 },
+	{ "folded trailer", "0\r\nA: b\r\n c\r\n\r\n", SYNQ_PARSE_REFUSED, "",
+	    0 },
+	{ "trailer without colon", "0\r\nabc\r\n\r\n", SYNQ_PARSE_REFUSED, "",
+	    0 },
+	{ "trailer without name", "0\r\n: b\r\n\r\n", SYNQ_PARSE_REFUSED, "",
+	    0 },
+	{ "space before the trailer's colon", "0\r\nA : b\r\n\r\n",
+	    SYNQ_PARSE_REFUSED, "", 0 },
+	{ "control byte in a trailer", "0\r\nA: \x01\r\n\r\n",
+	    SYNQ_PARSE_REFUSED, "", 0 },
+};
+
+/* Feed ${text} in pieces of ${step}; the data is added to ${data}. */
+static int
+feed_chunks(
+    struct synq_slice text, size_t step, struct synq_buf *data, size_t *left)
+{
+	struct synq_parse_chunks chunks;
+	enum synq_parse_verdict verdict = SYNQ_PARSE_MORE;
+	size_t at = 0;
+
+	synq_parse_chunks_init(&chunks);
+	while (at < text.bytes && verdict == SYNQ_PARSE_MORE) {
+		size_t n = text.bytes - at < step ? text.bytes - at : step;
+		struct synq_slice in = synq_slice_of(text.data + at, n);
+		struct synq_slice piece;
+
+		while (in.bytes > 0 && verdict == SYNQ_PARSE_MORE) {
+			verdict = synq_parse_chunks_feed(&chunks, &in, &piece);
+			synq_buf_slice(data, piece);
+		}
+		at += n - in.bytes;
+	}
+	*left = text.bytes - at;
+	assert_int_equal(verdict == SYNQ_PARSE_REFUSED, chunks.reason != NULL);
+	return (int)verdict;
+}
+
+static void
+test_chunk_table_holds_in_any_pieces(SYNQ_UNUSED void **state)
+{
+	for (size_t i = 0; i < SYNQ_COUNT(chunkeds); i++) {
+		const struct chunk_case *c = &chunkeds[i];
+
+		for (size_t step = 1; step < 70; step++) {
+			struct synq_buf data;
+			size_t left;
+			int got;
+
+			synq_buf_init(&data, 1000);
+			got = feed_chunks(
+			    synq_slice_text(c->text), step, &data, &left);
+			if (got != c->verdict)
+				print_error("%s: %d\n", c->why, got);
+			assert_int_equal(got, c->verdict);
+			assert_true(
+			    synq_slice_is(synq_buf_view(&data), c->data));
+			if (got == SYNQ_PARSE_DONE)
+				assert_int_equal(left, c->left);
+			synq_buf_done(&data);
+		}
+	}
+}
+
+/* A body with ${bytes} of extension or trailer. */
+static int
+feed_extra(const char *before, size_t bytes, const char *after)
+{
+	struct synq_buf text, data;
+	size_t left;
+	int verdict;
+
+	synq_buf_init(&text, 100000);
+	synq_buf_init(&data, 100);
+	synq_buf_text(&text, before);
+	for (size_t i = 0; i < bytes; i++)
+		synq_buf_char(&text, 'e');
+	synq_buf_text(&text, after);
+	verdict = feed_chunks(synq_buf_view(&text), 100000, &data, &left);
+	synq_buf_done(&text);
+	synq_buf_done(&data);
+	return verdict;
+}
+
+static void
+test_chunk_extension_and_trailer_are_limited(SYNQ_UNUSED void **state)
+{
+	const char *end = "\r\n\r\n";
+
+	assert_int_equal(feed_extra("0;", 256, end), SYNQ_PARSE_DONE);
+	assert_int_equal(feed_extra("0;", 257, end), SYNQ_PARSE_REFUSED);
+	assert_int_equal(feed_extra("0\r\nA:", 8192 - 6, end), SYNQ_PARSE_DONE);
+	assert_int_equal(feed_extra("0\r\nA:", 8192, end), SYNQ_PARSE_REFUSED);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_head_table_holds_whole_and_byte_by_byte),
+		cmocka_unit_test(test_head_gives_its_parts),
+		cmocka_unit_test(
+		    test_head_drops_the_authority_of_an_absolute_target),
+		cmocka_unit_test(test_head_ignores_expect_of_http_1_0),
+		cmocka_unit_test(test_zero_length_is_no_body),
+		cmocka_unit_test(test_request_line_is_limited),
+		cmocka_unit_test(test_head_size_is_limited),
+		cmocka_unit_test(test_field_count_is_limited),
+		cmocka_unit_test(test_chunk_table_holds_in_any_pieces),
+		cmocka_unit_test(test_chunk_extension_and_trailer_are_limited),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
