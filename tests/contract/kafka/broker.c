@@ -44,8 +44,8 @@ broker_topic(const char *stem, int32_t partitions, char ret[64])
 	};
 	struct synq_err err = { 0 };
 
-	snprintf(ret, 64, "%s-%llu", stem,
-	    (unsigned long long)synq_clock_mono_us());
+	snprintf(
+	    ret, 64, "%s-%llu", stem, (unsigned long long)synq_clock_mono_us());
 	if (synq_kafka_create_topics(broker_list(), &spec, 1, &err) != 0) {
 		fprintf(stderr, "%s\n", err.text);
 		abort();
@@ -55,7 +55,7 @@ broker_topic(const char *stem, int32_t partitions, char ret[64])
 struct synq_kafka_config
 broker_config(void)
 {
-	return (struct synq_kafka_config) {
+	return (struct synq_kafka_config){
 		.brokers = broker_list(),
 		.client_id = "test:1:boot",
 		.max_queued = 200000,

@@ -97,8 +97,8 @@ begin(const char *stem, size_t count, int forever)
 	run->answers = synq_mem_array(count, 1);
 	run->acked = synq_mem_array(count, 1);
 	run->seen = synq_mem_array(count, 1);
-	assert_int_equal(synq_producer_new(run->loop, &config, topics,
-	                     &run->producer, &err),
+	assert_int_equal(
+	    synq_producer_new(run->loop, &config, topics, &run->producer, &err),
 	    0);
 	assert_true(broker_turn(run->loop, is_open, run, 10000));
 	return run;
@@ -173,8 +173,7 @@ check_log(struct run *run)
 	};
 	size_t twice = 0;
 
-	assert_int_equal(
-	    synq_reader_new(run->loop, &config, &reader, NULL), 0);
+	assert_int_equal(synq_reader_new(run->loop, &config, &reader, NULL), 0);
 	for (int32_t i = 0; i < PARTITIONS; i++) {
 		request.partition = i;
 		assert_non_null(synq_reader_open(reader, &request));
@@ -232,12 +231,12 @@ test_producer_refuses_what_it_does_not_know(SYNQ_UNUSED void **state)
 		.partition = PARTITIONS,
 	};
 
-	assert_int_equal(synq_producer_send(run->producer, &record),
-	    -SYNQ_E_UNAVAILABLE);
+	assert_int_equal(
+	    synq_producer_send(run->producer, &record), -SYNQ_E_UNAVAILABLE);
 	record.partition = 0;
 	record.topic = "no-such-topic";
-	assert_int_equal(synq_producer_send(run->producer, &record),
-	    -SYNQ_E_UNAVAILABLE);
+	assert_int_equal(
+	    synq_producer_send(run->producer, &record), -SYNQ_E_UNAVAILABLE);
 	record.topic = run->topic;
 	record.value = synq_slice_of("", 1000001);
 	assert_int_equal(

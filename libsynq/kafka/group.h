@@ -1,0 +1,111 @@
+#ifndef SYNQ_KAFKA_GROUP_H
+#define SYNQ_KAFKA_GROUP_H
+
+/*
+ * The consumer from inside, shared by consumer.c (its functions and the
+ * records), group.c (what comes and goes) and offsets.c (commits, questions).
+ */
+
+#include "base/list.h"
+#include "kafka/consumer.h"
+#include "kafka/inner.h"
+#include "loop/loop.h"
+
+#define SYNQ_METADATA_CHARS 4096
+
+enum part_state {
+	PART_ASSIGNED, /* the program prepares; librdkafka does not read it */
+	PART_STARTING, /* to be given to librdkafka at the next serve */
+	PART_STARTED,  /* librdkafka reads it into its own queue */
+	PART_REVOKING  /* on_revoke has run; waits for its commit */
+};
+
+struct synq_part {
+	struct synq_link link;
+	char *topic;
+	int32_t partition;
+	enum part_state state;
+	int reading;             /* 1 = librdkafka has it assigned */
+	rd_kafka_queue_t *queue; /* its records; NULL unless STARTED */
+	int full;                /* on_message said so */
+	int64_t start;           /* where to start, -1 = first kept */
+	int64_t next;            /* nothing below is delivered */
+	/* The newest commit; each has a number, 0 = none. */
+	uint64_t newest;
+	uint64_t sent;
+	uint64_t stored;
+	int64_t offset;
+	size_t text_chars;
+	char text[SYNQ_METADATA_CHARS + 1];
+};
+
+/* A question under way: what is committed, or who is a member. */
+struct synq_ask {
+	struct synq_link link;
+	struct synq_consumer *consumer;
+	struct synq_part *part; /* NULL: members, or the partition is gone */
+	synq_committed_fn *on_committed;
+	synq_members_fn *on_members;
+	void *ctx;
+	int busy;          /* the broker was asked */
+	uint64_t again_us; /* ask again then */
+};
+
+struct synq_consumer {
+	struct synq_loop *loop;
+	struct synq_kafka_config config;
+	char *group;
+	struct synq_consumer_events events;
+	void *ctx;
+	struct synq_kafka_pulse *pulse;
+	rd_kafka_t *rk;
+	rd_kafka_queue_t *queue;   /* rebalances, errors */
+	rd_kafka_queue_t *answers; /* commits, questions; at the end all */
+	struct synq_wake *wake;
+	struct synq_timer *tick;
+	struct synq_list parts; /* struct synq_part */
+	struct synq_list asks;  /* struct synq_ask */
+	int revoking;           /* a hand-over waits for commits */
+	uint64_t revoke_until_us;
+	int committing; /* a commit is under way */
+	uint64_t commit_until_us;
+	uint64_t commit_again_us;
+	uint64_t lost; /* partitions lost so far */
+	int fatal;     /* on_fatal has run */
+	int closing;
+};
+
+/* The partition of ${c} named so, or NULL. */
+struct synq_part *group_find(
+    struct synq_consumer *c, const char *topic, int32_t partition);
+
+/* Take the rebalance ${event} for ${c}. */
+void group_rebalance(struct synq_consumer *c, rd_kafka_event_t *event);
+
+/* Finish a hand-over of ${c} whose commits are in or late; start the started.
+ */
+void group_serve(struct synq_consumer *c);
+
+/* Revoke what ${c} still has, as lost. */
+void group_drop_all(struct synq_consumer *c);
+
+/* Tell the program once that ${c} must end, with ${code} and ${text}. */
+void group_fatal(
+    struct synq_consumer *c, enum synq_code code, const char *text);
+
+/* Send the newest commits of ${c} if the gate is open; ask what is due. */
+void offsets_serve(struct synq_consumer *c);
+
+/* Take the answer ${event} to a commit or a question of ${c}. */
+void offsets_answer(struct synq_consumer *c, rd_kafka_event_t *event);
+
+/* 1 if ${part} has a commit that is not stored yet. */
+int offsets_waiting(const struct synq_part *part);
+
+/* No question about ${part} of ${c} will be answered. */
+void offsets_forget(struct synq_consumer *c, const struct synq_part *part);
+
+/* Free all questions of ${c}. */
+void offsets_done(struct synq_consumer *c);
+
+#endif
