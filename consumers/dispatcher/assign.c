@@ -1,0 +1,344 @@
+/*
+ * Assignment of a partition.
+ *
+ * Happy path:
+ *	on_assign → ask the group what is committed → peek at the first open
+ *	request for its age → read results from the map's results_offset and
+ *	cancels from that age, both to their end → read requests.
+ *
+ * Failure modes: a map that does not decode (logged; results and the log
+ * decide), nothing committed (an alarm; from the first record kept), revoked
+ * at any step (everything of the assignment is dropped).
+ */
+
+#include "assign.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "dispatcher.h"
+#include "kafka/reader.h"
+#include "loop/loop.h"
+#include "partition.h"
+#include "service/service.h"
+
+/* Clocks of intakes may differ; a cancel may bear an earlier time. */
+#define CANCEL_SKEW_US (60LL * 1000000)
+
+/* The way of one partition from assigned to active; partition->io. */
+struct assignment {
+	struct dispatcher *dispatcher;
+	struct partition *partition;
+	struct synq_reader_stream *peek;
+	struct synq_reader_stream *results;
+	struct synq_reader_stream *cancels;
+	int64_t oldest_at; /* time of the first open request */
+	int results_done;
+	int cancels_done;
+};
+
+const char *
+assign_topic(const struct partition *partition)
+{
+	return synq_source_name(partition->topic);
+}
+
+static struct partition *
+assign_find(struct dispatcher *dispatcher, const char *topic, int32_t number)
+{
+	const enum synq_source_topic code = synq_source_code(topic);
+	struct synq_link *link;
+	struct partition *partition;
+
+	for (link = synq_list_first(&dispatcher->core->partitions);
+	     link != NULL;
+	     link = synq_list_next(&dispatcher->core->partitions, link)) {
+		partition = SYNQ_CONTAINER(link, struct partition, link);
+		if (partition->topic == code && partition->number == number)
+			return partition;
+	}
+	return NULL;
+}
+
+static void
+assign_log(enum synq_log_level level, const char *event,
+    const struct partition *partition, int64_t offset)
+{
+	synq_log(level, event, SYNQ_F_TEXT("topic", assign_topic(partition)),
+	    SYNQ_F_INT("partition", partition->number),
+	    SYNQ_F_INT("offset", offset), SYNQ_F_END);
+}
+
+/* Results and cancels are read to their end: now requests may be. */
+static void
+assign_settle(struct assignment *assignment)
+{
+	struct partition *partition = assignment->partition;
+	struct dispatcher *dispatcher = assignment->dispatcher;
+
+	if (!assignment->results_done || !assignment->cancels_done)
+		return;
+	partition_settle(partition);
+	assign_log(SYNQ_LOG_INFO, "partition.active", partition,
+	    partition_start_at(partition));
+	synq_consumer_start(dispatcher->consumer, assign_topic(partition),
+	    partition->number, partition_start_at(partition));
+	assign_check_held(dispatcher);
+}
+
+static void
+assign_on_result(void *ctx, const struct synq_kafka_message *message)
+{
+	struct assignment *assignment = ctx;
+	struct synq_outcome outcome;
+
+	if (synq_outcome_decode(message->value, &outcome) != 0) {
+		assign_log(SYNQ_LOG_ERROR, "result.corrupt",
+		    assignment->partition, message->offset);
+		return;
+	}
+	partition_outcome(assignment->partition, message->offset, &outcome);
+	core_pump(assignment->dispatcher->core);
+	partition_check_room(assignment->partition);
+}
+
+static void
+assign_results_end(void *ctx)
+{
+	struct assignment *assignment = ctx;
+
+	assignment->results_done = 1;
+	assign_settle(assignment);
+}
+
+static void
+assign_on_cancel(void *ctx, const struct synq_kafka_message *message)
+{
+	struct assignment *assignment = ctx;
+	struct synq_cancel cancel;
+
+	if (synq_cancel_decode(message->value, &cancel) == 0)
+		core_cancel(assignment->dispatcher->core, &cancel);
+	else
+		assign_log(SYNQ_LOG_ERROR, "cancel.corrupt",
+		    assignment->partition, message->offset);
+}
+
+static void
+assign_cancels_end(void *ctx)
+{
+	struct assignment *assignment = ctx;
+
+	assignment->cancels_done = 1;
+	assign_settle(assignment);
+}
+
+/* The age of the oldest open request is known: read what happened since. */
+static void
+assign_reconcile(struct assignment *assignment)
+{
+	struct partition *partition = assignment->partition;
+	struct dispatcher *dispatcher = assignment->dispatcher;
+	const int64_t from = partition_reconcile_from(partition);
+	const struct synq_reader_request results = {
+		.topic = SYNQ_TOPIC_RESULTS,
+		.partition = partition->number,
+		.from = from < 0 ? SYNQ_READ_TIME : SYNQ_READ_OFFSET,
+		.at = from < 0 ? assignment->oldest_at - CANCEL_SKEW_US : from,
+		.events = { assign_on_result, assign_results_end },
+		.ctx = assignment,
+	};
+	const struct synq_reader_request cancels = {
+		.topic = SYNQ_TOPIC_CANCELS,
+		.partition = partition->number,
+		.from = SYNQ_READ_TIME,
+		.at = assignment->oldest_at - CANCEL_SKEW_US,
+		.events = { assign_on_cancel, assign_cancels_end },
+		.ctx = assignment,
+	};
+
+	assignment->results = synq_reader_open(dispatcher->reader, &results);
+	assignment->cancels = synq_reader_open(dispatcher->reader, &cancels);
+}
+
+static void
+assign_peeked(struct assignment *assignment, int64_t oldest_at)
+{
+	if (assignment->results != NULL || assignment->peek == NULL)
+		return;
+	synq_reader_close(&assignment->peek);
+	assignment->oldest_at = oldest_at;
+	assign_reconcile(assignment);
+}
+
+static void
+assign_on_peek(void *ctx, const struct synq_kafka_message *message)
+{
+	assign_peeked(ctx, message->time_us);
+}
+
+static void
+assign_peek_end(void *ctx)
+{
+	assign_peeked(ctx, synq_clock_wall_us());
+}
+
+static void
+assign_on_committed(
+    void *ctx, int rc, int64_t offset, struct synq_slice metadata)
+{
+	struct assignment *assignment = ctx;
+	struct partition *partition = assignment->partition;
+	struct dispatcher *dispatcher = assignment->dispatcher;
+	struct synq_reader_request peek = {
+		.topic = assign_topic(partition),
+		.partition = partition->number,
+		.from = SYNQ_READ_FIRST,
+		.events = { assign_on_peek, assign_peek_end },
+		.ctx = assignment,
+	};
+	int64_t low;
+	int64_t high;
+
+	(void)rc; /* the consumer retries errors itself */
+	synq_consumer_watermarks(
+	    dispatcher->consumer, peek.topic, partition->number, &low, &high);
+	if (partition_restore(partition, offset, metadata, high) != 0)
+		assign_log(
+		    SYNQ_LOG_ERROR, "partition.map_corrupt", partition, offset);
+	if (offset >= 0) {
+		peek.from = SYNQ_READ_OFFSET;
+		peek.at = offset;
+	} else {
+		assign_log(SYNQ_LOG_WARN, "partition.nothing_committed",
+		    partition, offset);
+	}
+	assignment->peek = synq_reader_open(dispatcher->reader, &peek);
+}
+
+static void
+assign_on_assign(void *ctx, const char *topic, int32_t number)
+{
+	struct dispatcher *dispatcher = ctx;
+	struct assignment *assignment;
+	struct partition *partition;
+
+	partition =
+	    partition_new(dispatcher->core, synq_source_code(topic), number);
+	assignment = synq_mem_new(sizeof(*assignment));
+	assignment->dispatcher = dispatcher;
+	assignment->partition = partition;
+	partition->io = assignment;
+	synq_consumer_committed(dispatcher->consumer, topic, number,
+	    assign_on_committed, assignment);
+}
+
+static void
+assign_on_revoke(void *ctx, const char *topic, int32_t number, int lost)
+{
+	struct dispatcher *dispatcher = ctx;
+	struct partition *partition = assign_find(dispatcher, topic, number);
+	struct assignment *assignment;
+
+	if (partition == NULL)
+		return;
+	assignment = partition->io;
+	assign_log(lost ? SYNQ_LOG_WARN : SYNQ_LOG_INFO,
+	    lost ? "partition.lost" : "partition.revoked", partition, -1);
+	synq_reader_close(&assignment->peek);
+	synq_reader_close(&assignment->results);
+	synq_reader_close(&assignment->cancels);
+	partition_free(&partition, lost);
+	synq_mem_free(assignment);
+}
+
+static int
+assign_on_message(void *ctx, const struct synq_kafka_message *message)
+{
+	struct dispatcher *dispatcher = ctx;
+	struct partition *partition =
+	    assign_find(dispatcher, message->topic, message->partition);
+	int full;
+
+	if (partition == NULL || !partition->active)
+		return 0;
+	full = core_request(partition, message->offset, message->value);
+	dispatcher_wake(dispatcher);
+	return full;
+}
+
+static void
+assign_on_end(void *ctx, const char *topic, int32_t number)
+{
+	struct dispatcher *dispatcher = ctx;
+	struct partition *partition = assign_find(dispatcher, topic, number);
+
+	if (partition != NULL)
+		assign_log(
+		    SYNQ_LOG_DEBUG, "partition.read_to_end", partition, -1);
+}
+
+static void
+assign_on_fatal(void *ctx, const struct synq_err *err)
+{
+	struct dispatcher *dispatcher = ctx;
+
+	synq_service_fail(dispatcher->service, err);
+}
+
+struct synq_consumer_events
+assign_events(void)
+{
+	return (struct synq_consumer_events){
+		.on_assign = assign_on_assign,
+		.on_revoke = assign_on_revoke,
+		.on_message = assign_on_message,
+		.on_end = assign_on_end,
+		.on_fatal = assign_on_fatal,
+	};
+}
+
+static void
+assign_on_members(
+    void *ctx, int rc, const char *const *client_ids, size_t count)
+{
+	struct dispatcher *dispatcher = ctx;
+
+	dispatcher->members_asked = 0;
+	if (rc == 0)
+		core_members(dispatcher->core, client_ids, count);
+	dispatcher_wake(dispatcher);
+}
+
+void
+assign_check_held(struct dispatcher *dispatcher)
+{
+	struct synq_link *link;
+	struct partition *partition;
+	struct assignment *assignment;
+	size_t held = 0;
+
+	for (link = synq_list_first(&dispatcher->core->partitions);
+	     link != NULL;
+	     link = synq_list_next(&dispatcher->core->partitions, link)) {
+		partition = SYNQ_CONTAINER(link, struct partition, link);
+		assignment = partition->io;
+		if (!partition->active || assignment->results == NULL)
+			continue;
+		if (partition_held(partition) == 0)
+			synq_reader_close(&assignment->results);
+		else
+			held++;
+	}
+	if (held == 0) {
+		synq_timer_stop(dispatcher->members);
+		return;
+	}
+	if (!synq_timer_active(dispatcher->members))
+		synq_timer_repeat(dispatcher->members, 300000);
+	if (!dispatcher->members_asked) {
+		dispatcher->members_asked = 1;
+		synq_consumer_members(
+		    dispatcher->consumer, assign_on_members, dispatcher);
+	}
+}

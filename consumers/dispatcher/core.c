@@ -1,0 +1,310 @@
+/*
+ * The core's clockwork.
+ *
+ * Happy path: core_request puts a work into the fair queue, core_pump pops it
+ * and begins an attempt, core_started sends the call, core_answered ends the
+ * work, core_ended marks its offset done.
+ *
+ * Failure modes: the log takes no record (the work waits on core->unsent until
+ * core_room), a provider is closed (the work is parked at its gate), the
+ * partition is revoked (a work under way becomes an orphan: its records are
+ * still sent, nothing is committed), the partition is lost (nothing new is
+ * sent out).
+ */
+
+#include "core.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "cancel.h"
+#include "gate.h"
+#include "partition.h"
+#include "store/catalog.h"
+#include "track/track.h"
+#include "work.h"
+
+/* One batch request for every eight interactive ones (design, topics). */
+#define BATCH_EVERY 9
+
+struct core *
+core_new(const struct core_config *config)
+{
+	struct core *core = synq_mem_new(sizeof(*core));
+	const struct synq_fair_config fair = {
+		.quantum = 1,
+		.tenant_in_flight = config->organization_in_flight,
+		.batch_every = BATCH_EVERY,
+	};
+
+	core->config = *config;
+	synq_list_init(&core->partitions);
+	synq_list_init(&core->cancel_order);
+	synq_list_init(&core->unsent);
+	synq_heap_init(&core->timers);
+	core->jobs = synq_map_new();
+	core->cancels = synq_map_new();
+	core->gates = synq_map_new();
+	core->fair = synq_fair_new(&fair);
+	synq_rand_init(&core->rand, config->seed);
+	return core;
+}
+
+void
+core_free(struct core **core)
+{
+	struct core *self = *core;
+	struct synq_link *link;
+	struct partition *partition;
+
+	if (self == NULL)
+		return;
+	while ((link = synq_list_first(&self->partitions)) != NULL) {
+		partition = SYNQ_CONTAINER(link, struct partition, link);
+		partition_free(&partition, 1);
+	}
+	cancel_free_all(self);
+	gate_free_all(self);
+	synq_fair_free(&self->fair);
+	synq_heap_done(&self->timers);
+	synq_map_free(&self->jobs);
+	synq_map_free(&self->cancels);
+	synq_map_free(&self->gates);
+	synq_catalog_free(&self->catalog);
+	synq_mem_free(self);
+	*core = NULL;
+}
+
+void
+core_set_catalog(struct core *core, struct synq_catalog *catalog)
+{
+	synq_catalog_free(&core->catalog);
+	core->catalog = catalog;
+	core_pump(core);
+}
+
+void
+core_drain(struct core *core)
+{
+	core->draining = 1;
+}
+
+int
+core_idle(const struct core *core)
+{
+	return synq_fair_in_flight(core->fair) == 0 &&
+	       synq_list_first(&core->unsent) == NULL && core->unacked == 0;
+}
+
+void
+core_pump(struct core *core)
+{
+	struct synq_fair_item *item;
+	struct work *work;
+
+	if (core->draining || core->catalog == NULL ||
+	    synq_list_first(&core->unsent) != NULL)
+		return;
+	while (synq_fair_in_flight(core->fair) < core->config.max_in_flight) {
+		item = synq_fair_pop(core->fair);
+		if (item == NULL)
+			return;
+		work = work_of_fair(item);
+		work->taken = 1;
+		if (!work_begin(work))
+			return;
+	}
+}
+
+void
+core_room(struct core *core)
+{
+	struct synq_link *link;
+	struct work *work;
+
+	while ((link = synq_list_first(&core->unsent)) != NULL) {
+		work = SYNQ_CONTAINER(link, struct work, side);
+		if (!work_resend(work))
+			return;
+	}
+	core_pump(core);
+}
+
+int64_t
+core_tick(struct core *core)
+{
+	const int64_t now_at = core->config.io.now(core->config.io_ctx);
+	struct synq_heap_node *node;
+	struct work *work;
+	int64_t gate_at;
+
+	while ((node = synq_heap_first(&core->timers)) != NULL &&
+	       (int64_t)node->key <= now_at) {
+		work = SYNQ_CONTAINER(node, struct work, timer);
+		synq_heap_remove(&core->timers, node);
+		work_due(work);
+	}
+	gate_at = gate_tick(core);
+	core_pump(core);
+
+	node = synq_heap_first(&core->timers);
+	if (node == NULL)
+		return gate_at;
+	if (gate_at != 0 && gate_at < (int64_t)node->key)
+		return gate_at;
+	return (int64_t)node->key;
+}
+
+/*
+ * 1 if ${holder} is an earlier life of this very instance: dead, whatever the
+ * group still says about its member.
+ */
+static int
+core_was_us(const struct core *core, const char *holder)
+{
+	char ours[160];
+	char boot_id[SYNQ_UUID_CHARS + 1];
+	size_t prefix;
+
+	synq_uuid_format(&core->config.boot_id, boot_id);
+	prefix = strlen(holder) < SYNQ_UUID_CHARS
+	             ? 0
+	             : strlen(holder) - SYNQ_UUID_CHARS;
+	(void)snprintf(ours, sizeof(ours), "synq-dispatcher:%s:%s",
+	    core->config.instance, boot_id);
+	return strncmp(ours, holder, prefix) == 0 &&
+	       strlen(ours) == strlen(holder) && strcmp(ours, holder) != 0;
+}
+
+/*
+ * What ${known} tells decides where a record that was just read goes.  Returns
+ * 1 if it was used up, 0 if the work is to be queued as new.
+ */
+static int
+core_resume_known(struct work *work, const struct known *known)
+{
+	work->attempt = known->attempt;
+	work->failures = known->failures;
+	work->first_outcome = known->first_outcome;
+	if (!known->started) {
+		if (known->not_before_at == 0)
+			return 0;
+		work_wait(work, known->not_before_at);
+		return 1;
+	}
+	if (core_was_us(work->core, known->holder)) {
+		work->core->counts.repeated++;
+		return 0;
+	}
+	work->holder = synq_arena_text(work->arena, known->holder);
+	work->call_deadline_at = known->call_deadline_at;
+	work_hold(work);
+	return 1;
+}
+
+/* The record is new: queue it, or go on where its results say it stands. */
+static void
+core_place(struct partition *partition, struct work *work)
+{
+	struct core *core = partition->core;
+	struct known *known = partition_known(partition, work->source.offset);
+	enum synq_cancel_reason reason;
+	int placed = 0;
+
+	if (known != NULL) {
+		placed = core_resume_known(work, known);
+		partition_known_drop(partition, known);
+	}
+	if (!placed)
+		work_queue(work);
+	if (cancel_take(core, &work->request.job_id, &reason))
+		work_cancel(work, reason);
+}
+
+/*
+ * 1 if the record ${value} at ${offset} needs no work: it is done already, or
+ * the same job is in hand from another record (a repeated produce).
+ */
+static int
+core_skip(struct partition *partition, const struct work *work)
+{
+	struct core *core = partition->core;
+	const struct synq_slice id = synq_uuid_slice(&work->request.job_id);
+	struct known *known = partition_known(partition, work->source.offset);
+
+	if (known != NULL &&
+	    !synq_uuid_equal(&known->job_id,
+		&work->request.job_id)) { /* of another life of this topic */
+		partition_known_drop(partition, known);
+		known = NULL;
+	}
+	if (known != NULL && known->ended) {
+		core->counts.skipped_done++;
+		partition_known_drop(partition, known);
+		return 1;
+	}
+	if (synq_map_get(core->jobs, id) != work) {
+		core->counts.skipped_duplicate++;
+		return 1;
+	}
+	return 0;
+}
+
+int
+core_request(
+    struct partition *partition, int64_t offset, struct synq_slice value)
+{
+	struct core *core = partition->core;
+	struct work *work;
+
+	if (!synq_track_seen(partition->track, offset)) {
+		core->counts.skipped_done++;
+		return !partition_room(partition);
+	}
+	work = work_new(partition, offset, value);
+	if (work == NULL) {
+		core->counts.skipped_corrupt++;
+		core->config.io.dead(
+		    core->config.io_ctx, partition, offset, value);
+		partition_done(partition, offset);
+	} else if (core_skip(partition, work)) {
+		work_free(work);
+		partition_done(partition, offset);
+	} else {
+		core_place(partition, work);
+	}
+	core_pump(core);
+	return !partition_room(partition);
+}
+
+void
+core_members(struct core *core, const char *const *client_ids, size_t count)
+{
+	struct synq_link *node;
+	struct synq_link *link;
+	struct synq_link *after;
+	struct partition *partition;
+	struct work *work;
+	size_t i;
+
+	for (node = synq_list_first(&core->partitions); node != NULL;
+	     node = synq_list_next(&core->partitions, node)) {
+		partition = SYNQ_CONTAINER(node, struct partition, link);
+		synq_list_foreach (&partition->works, link, after) {
+			work = SYNQ_CONTAINER(link, struct work, place);
+			if (work->state != WORK_HELD)
+				continue;
+			for (i = 0; i < count; i++) {
+				if (strcmp(client_ids[i], work->holder) == 0)
+					break;
+			}
+			if (i < count)
+				continue;
+			core->counts.repeated++;
+			work_queue(work);
+		}
+	}
+	core_pump(core);
+}

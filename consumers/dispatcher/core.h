@@ -1,0 +1,206 @@
+#ifndef SYNQ_DISPATCHER_CORE_H
+#define SYNQ_DISPATCHER_CORE_H
+
+/*
+ * The dispatcher's core: which request runs next, what is on the log about it,
+ * what may be committed.  It knows neither Kafka nor HTTP nor a clock: events
+ * come in through the functions below, actions go out through struct core_io.
+ * The same code therefore runs in tests under virtual time.
+ *
+ * The life of one request here (work.h has the states):
+ *
+ *	core_request → queued → core_pump → attempt.started sent →
+ *	core_started → call out → core_answered → result sent →
+ *	core_ended → its source offset is done
+ *
+ * What keeps the promises:
+ * - a call goes out only after its attempt.started is acknowledged;
+ * - an offset is done only after its result is acknowledged;
+ * - on assignment the map, then results from results_offset to the end, tell
+ *   what is done, how often it failed, and which attempts may still be out;
+ * - an attempt of a live member is held, never repeated, until it ends.
+ *
+ * Limits: calls in flight in all, per organization and per provider; bytes and
+ * offsets per partition (then reading stops).
+ */
+
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/rand.h"
+#include "base/slice.h"
+#include "base/uuid.h"
+#include "limit/fair.h"
+#include "proto/attempt.h"
+#include "proto/request.h"
+#include "proto/signal.h"
+#include "retry/backoff.h"
+
+struct core;
+struct partition;
+struct work;
+struct synq_arena;
+struct synq_catalog;
+struct synq_track;
+
+/* The actions.  None of them calls back into the core before it returns. */
+struct core_io {
+	/*
+	 * Put ${outcome} of ${work} on the results partition of its source; the
+	 * answer comes as core_started, core_failed or core_ended by its kind.
+	 * BUSY or UNAVAILABLE: not taken, core_room tells when to try again.
+	 */
+	int (*send)(
+	    void *ctx, struct work *work, const struct synq_outcome *outcome);
+	/* Call the provider of ${work}; the answer comes as core_answered. */
+	void (*call)(void *ctx, struct work *work);
+	/* Abandon the call of ${work}: core_answered will not come. */
+	void (*abort)(void *ctx, struct work *work);
+	/* Tell whoever waits that ${work} ended with ${outcome}. */
+	void (*reply)(
+	    void *ctx, struct work *work, const struct synq_outcome *outcome);
+	/* Commit ${offset} with ${metadata} for ${partition}. */
+	void (*commit)(void *ctx, struct partition *partition, int64_t offset,
+	    struct synq_slice metadata);
+	/* Read on: ${partition} has room again. */
+	void (*resume)(void *ctx, struct partition *partition);
+	/*
+	 * Every result of this process in results partition ${partition} up to
+	 * the returned offset is acknowledged; -1 = none yet.
+	 */
+	int64_t (*acked)(void *ctx, int32_t partition);
+	/* Wall-clock time, microseconds. */
+	int64_t (*now)(void *ctx);
+	/*
+	 * The record ${value} of ${partition} at ${offset} does not decode:
+	 * put it aside for the operator.  It stays in its topic as well, so
+	 * nobody waits for the acknowledgement.
+	 */
+	void (*dead)(void *ctx, const struct partition *partition,
+	    int64_t offset, struct synq_slice value);
+};
+
+struct core_config {
+	struct core_io io;
+	void *io_ctx;
+	const char *instance; /* our name in the group; borrowed */
+	struct synq_uuid boot_id;
+	uint32_t max_in_flight;
+	uint32_t organization_in_flight;
+	uint32_t provider_in_flight;
+	uint64_t call_limit_us;
+	struct synq_backoff backoff;
+	size_t max_bytes; /* of requests held, all partitions together */
+	uint64_t seed;    /* of the jitter */
+};
+
+/* What the core has counted since its start. */
+struct core_counts {
+	uint64_t started;   /* attempts acknowledged */
+	uint64_t succeeded; /* jobs */
+	uint64_t failed;
+	uint64_t cancelled;
+	uint64_t expired;
+	uint64_t retried;
+	uint64_t held;     /* attempts of live members that were waited for */
+	uint64_t repeated; /* attempts of dead members that were begun again */
+	uint64_t skipped_done;      /* records known to be done */
+	uint64_t skipped_duplicate; /* records of a job that is already here */
+	uint64_t skipped_corrupt;   /* records that do not decode */
+};
+
+struct core {
+	struct core_config config;
+	struct synq_list partitions;
+	struct synq_map *jobs;    /* job id => struct work, all but orphans */
+	struct synq_map *cancels; /* job id => struct cancel, not yet matched */
+	struct synq_list cancel_order; /* the same, oldest first */
+	struct synq_fair *fair;
+	struct synq_heap timers; /* works by when they want attention */
+	struct synq_list unsent; /* works whose outcome was not taken */
+	struct synq_map *gates;  /* provider name => struct provider_gate */
+	struct synq_catalog *catalog; /* owned; NULL until the first load */
+	struct synq_rand rand;
+	struct core_counts counts;
+	size_t bytes;   /* of all works */
+	size_t unacked; /* records sent and not acknowledged */
+	size_t calling; /* calls out */
+	int draining;
+};
+
+/* A core as ${config} says; the caller frees it. */
+struct core *core_new(const struct core_config *config);
+
+/* Free *${core} and everything in it; sets it to NULL. */
+void core_free(struct core **core);
+
+/* Take ${catalog} over as the providers and models in force. */
+void core_set_catalog(struct core *core, struct synq_catalog *catalog);
+
+/* Begin to drain: no new attempt is started. */
+void core_drain(struct core *core);
+
+/* 1 if nothing of this process is under way: no attempt, no result. */
+int core_idle(const struct core *core);
+
+/* Start what may start now. */
+void core_pump(struct core *core);
+
+/* The log takes records again. */
+void core_room(struct core *core);
+
+/*
+ * Do what is due by now: retries, deadlines, holds.  Returns when to come
+ * again, wall us; 0 = nothing is planned.
+ */
+int64_t core_tick(struct core *core);
+
+/*
+ * A record of ${partition} at ${offset}.  Returns 1 if no further one may be
+ * read for now (core_io.resume tells when), else 0.
+ */
+int core_request(
+    struct partition *partition, int64_t offset, struct synq_slice value);
+
+/* A cancel was read. */
+void core_cancel(struct core *core, const struct synq_cancel *cancel);
+
+/* attempt.started of ${work} lies at ${offset} of results, or ${rc}. */
+void core_started(struct work *work, int rc, int64_t offset);
+
+/* attempt.failed of ${work} lies at ${offset} of results, or ${rc}. */
+void core_failed(struct work *work, int rc, int64_t offset);
+
+/* The final result of ${work} lies at ${offset} of results, or ${rc}. */
+void core_ended(struct work *work, int rc, int64_t offset);
+
+/* What a call came to. */
+struct core_answer {
+	int succeeded;
+	int overload; /* the provider is too busy: its gate narrows */
+	enum synq_retry_class class;
+	int32_t http_status;   /* of the provider; 0 = no answer */
+	int32_t answer_status; /* for the client */
+	struct synq_slice body;
+	struct synq_slice error_code;
+	struct synq_slice error;
+	struct synq_usage usage;
+	int64_t retry_after_us; /* -1 = the provider did not ask */
+	uint64_t took_us;
+};
+
+/* The call of ${work} came to ${answer}, whose bytes lie in its arena. */
+void core_answered(struct work *work, const struct core_answer *answer);
+
+/*
+ * The group's members now: the ${count} client ids ${client_ids}.  Held
+ * attempts of members that are not among them are begun again.
+ */
+void core_members(
+    struct core *core, const char *const *client_ids, size_t count);
+
+#endif

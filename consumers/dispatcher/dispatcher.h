@@ -1,0 +1,67 @@
+#ifndef SYNQ_DISPATCHER_DISPATCHER_H
+#define SYNQ_DISPATCHER_DISPATCHER_H
+
+/*
+ * The program around the core: Kafka in (assign.c), Kafka out (results.c),
+ * providers (call.c), providers and models (catalog.c), time and the program's
+ * life (dispatcher.c).
+ */
+
+#include "base/slice.h"
+#include "core.h"
+
+struct partition;
+struct synq_consumer;
+struct synq_http;
+struct synq_loop;
+struct synq_pg;
+struct synq_producer;
+struct synq_reader;
+struct synq_reader_stream;
+struct synq_redis;
+struct synq_secret;
+struct synq_service;
+struct synq_timer;
+struct work;
+
+struct dispatcher {
+	struct synq_service *service; /* borrowed */
+	struct synq_loop *loop;       /* borrowed */
+	struct core *core;
+	struct synq_consumer *consumer; /* NULL until the catalog is there */
+	struct synq_producer *producer;
+	struct synq_reader *reader;
+	struct synq_reader_stream *control;
+	struct synq_redis *redis;
+	struct synq_pg *pg;
+	struct synq_http *http;
+	struct synq_secret *kek;
+	struct synq_timer *tick;    /* while anything waits in the core */
+	struct synq_timer *commit;  /* repeating */
+	struct synq_timer *refresh; /* of the catalog; repeating */
+	struct synq_timer *members; /* while attempts are held; repeating */
+	struct synq_buf scratch;    /* one encoded record */
+	int catalog_loading;
+	int members_asked;
+	int draining;
+};
+
+/* Where dispatcher_start and its reverse stand: see struct synq_program. */
+int dispatcher_start(
+    struct synq_service *service, void **ret_ctx, struct synq_err *err);
+/* Begin no attempt any more; drained when nothing is under way. */
+void dispatcher_drain(void *ctx);
+/* Free everything. */
+void dispatcher_stop(void *ctx);
+/* Take live options over. */
+void dispatcher_reload(void *ctx);
+/* Say what works and what does not. */
+void dispatcher_health(void *ctx, struct synq_service *service);
+
+/* Something may wait in the core now: let time pass for it. */
+void dispatcher_wake(struct dispatcher *dispatcher);
+
+/* Join the group and start to read, once providers and models are known. */
+int dispatcher_join(struct dispatcher *dispatcher, struct synq_err *err);
+
+#endif

@@ -1,0 +1,283 @@
+/*
+ * A source partition.
+ *
+ * Happy path: restore what was committed, learn from results what happened
+ * since, read requests, mark them done as their results are acknowledged,
+ * commit the lowest open offset with the map.
+ *
+ * results_offset, which the map carries, is the highest results offset below
+ * which nothing matters any more: never above the first record of any request
+ * that is still open, so that whoever takes over learns how often it was tried
+ * and who is calling.
+ */
+
+#include "partition.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "track/track.h"
+#include "work.h"
+
+/* Even a partition among many may hold a few of the largest requests. */
+#define MIN_PARTITION_BYTES (4U << 20)
+
+static struct synq_slice
+known_key(const int64_t *offset)
+{
+	return synq_slice_of(offset, sizeof(*offset));
+}
+
+struct partition *
+partition_new(struct core *core, enum synq_source_topic topic, int32_t number)
+{
+	struct partition *partition = synq_mem_new(sizeof(*partition));
+
+	partition->core = core;
+	partition->topic = topic;
+	partition->number = number;
+	partition->known = synq_map_new();
+	synq_list_init(&partition->works);
+	synq_list_push(&core->partitions, &partition->link);
+	return partition;
+}
+
+void
+partition_free(struct partition **partition, int lost)
+{
+	struct partition *self = *partition;
+	struct known *known;
+	struct synq_link *link;
+	struct synq_link *after;
+	size_t cursor = 0;
+
+	if (self == NULL)
+		return;
+	if (!lost && self->active)
+		partition_commit(self);
+	synq_list_foreach (&self->works, link, after)
+		work_revoke(SYNQ_CONTAINER(link, struct work, place), lost);
+	while ((known = synq_map_next(self->known, &cursor)) != NULL)
+		partition_known_drop(self, known);
+	synq_map_free(&self->known);
+	synq_track_free(&self->track);
+	synq_list_remove(&self->core->partitions, &self->link);
+	synq_mem_free(self);
+	*partition = NULL;
+}
+
+int
+partition_restore(struct partition *partition, int64_t offset,
+    struct synq_slice metadata, int64_t high)
+{
+	if (offset < 0) {
+		partition->track = synq_track_new(0);
+		return 0;
+	}
+	return synq_track_restore(offset, metadata, high, &partition->track);
+}
+
+int64_t
+partition_start_at(const struct partition *partition)
+{
+	const int64_t base = synq_track_base(partition->track);
+
+	return base == 0 ? -1 : base;
+}
+
+int64_t
+partition_reconcile_from(const struct partition *partition)
+{
+	const int64_t offset = synq_track_results_offset(partition->track);
+
+	return offset < 0 ? -1 : offset + 1;
+}
+
+struct known *
+partition_known(struct partition *partition, int64_t offset)
+{
+	return synq_map_get(partition->known, known_key(&offset));
+}
+
+void
+partition_known_drop(struct partition *partition, struct known *known)
+{
+	(void)synq_map_remove(partition->known, known_key(&known->offset));
+	synq_mem_free(known);
+}
+
+/* Note an attempt.started of somebody in ${known}. */
+static void
+known_started(struct known *known, const struct synq_outcome *outcome)
+{
+	char boot_id[SYNQ_UUID_CHARS + 1];
+
+	synq_uuid_format(&outcome->boot_id, boot_id);
+	known->started = 1;
+	known->attempt = outcome->attempt;
+	known->call_deadline_at = outcome->call_deadline_at;
+	(void)snprintf(known->holder, sizeof(known->holder),
+	    "synq-dispatcher:%.*s:%s", (int)outcome->instance.bytes,
+	    outcome->instance.data, boot_id);
+}
+
+/* What a record of results says about a request that is not read yet. */
+static void
+known_learn(struct partition *partition, int64_t offset,
+    const struct synq_outcome *outcome)
+{
+	struct known *known;
+
+	known = partition_known(partition, outcome->source.offset);
+	if (known == NULL) {
+		known = synq_mem_new(sizeof(*known));
+		known->offset = outcome->source.offset;
+		known->job_id = outcome->job_id;
+		known->first_outcome = offset;
+		(void)synq_map_set(
+		    partition->known, known_key(&known->offset), known);
+	}
+	switch (outcome->kind) {
+	case SYNQ_OUTCOME_STARTED:
+		known_started(known, outcome);
+		break;
+	case SYNQ_OUTCOME_FAILED:
+		known->started = 0;
+		known->failures++;
+		known->not_before_at = outcome->not_before_at;
+		break;
+	case SYNQ_OUTCOME_RESULT:
+		known->ended = 1;
+		break;
+	}
+}
+
+/* The end of an attempt that ${work} was held for. */
+static void
+partition_release(struct work *work, const struct synq_outcome *outcome)
+{
+	if (outcome->kind == SYNQ_OUTCOME_RESULT) {
+		partition_done(work->partition, work->source.offset);
+		work_free(work);
+	} else if (outcome->kind == SYNQ_OUTCOME_FAILED) {
+		work->failures++;
+		work_wait(work, outcome->not_before_at);
+	}
+}
+
+void
+partition_outcome(struct partition *partition, int64_t offset,
+    const struct synq_outcome *outcome)
+{
+	const struct synq_source *source = &outcome->source;
+	struct work *work;
+
+	if (source->topic != partition->topic ||
+	    source->partition != partition->number ||
+	    synq_track_get(partition->track, source->offset) == SYNQ_TRACK_DONE)
+		return;
+	work = synq_map_get(
+	    partition->core->jobs, synq_uuid_slice(&outcome->job_id));
+	if (work != NULL && work->partition == partition &&
+	    work->source.offset == source->offset) {
+		if (work->state == WORK_HELD)
+			partition_release(work, outcome);
+		return;
+	}
+	if (!partition->active ||
+	    source->offset >= synq_track_next(partition->track) ||
+	    partition_known(partition, source->offset) != NULL)
+		known_learn(partition, offset, outcome);
+}
+
+void
+partition_settle(struct partition *partition)
+{
+	partition->active = 1;
+}
+
+size_t
+partition_held(const struct partition *partition)
+{
+	struct synq_link *link;
+	size_t held = synq_map_count(partition->known);
+
+	for (link = synq_list_first(&partition->works); link != NULL;
+	     link = synq_list_next(&partition->works, link))
+		held += SYNQ_CONTAINER(link, struct work, place)->state ==
+		        WORK_HELD;
+	return held;
+}
+
+void
+partition_done(struct partition *partition, int64_t offset)
+{
+	synq_track_mark(partition->track, offset, SYNQ_TRACK_DONE);
+}
+
+/* The highest results offset that whoever takes over need not read. */
+static int64_t
+partition_results_offset(struct partition *partition)
+{
+	const struct core *core = partition->core;
+	struct synq_link *link;
+	struct known *known;
+	size_t cursor = 0;
+	int64_t offset;
+	int64_t first;
+
+	offset = core->config.io.acked(core->config.io_ctx, partition->number);
+	for (link = synq_list_first(&partition->works); link != NULL;
+	     link = synq_list_next(&partition->works, link)) {
+		first = SYNQ_CONTAINER(link, struct work, place)->first_outcome;
+		if (first >= 0 && first <= offset)
+			offset = first - 1;
+	}
+	while ((known = synq_map_next(partition->known, &cursor)) != NULL) {
+		if (known->first_outcome <= offset)
+			offset = known->first_outcome - 1;
+	}
+	return offset;
+}
+
+void
+partition_commit(struct partition *partition)
+{
+	struct core *core = partition->core;
+	struct synq_buf metadata;
+
+	if (!partition->active)
+		return;
+	synq_track_set_results_offset(
+	    partition->track, partition_results_offset(partition));
+	if (!synq_track_dirty(partition->track))
+		return;
+	synq_buf_init(&metadata, SYNQ_TRACK_MAX_CHARS + 1);
+	synq_track_encode(partition->track, &metadata);
+	core->config.io.commit(core->config.io_ctx, partition,
+	    synq_track_base(partition->track), synq_buf_view(&metadata));
+	synq_buf_done(&metadata);
+}
+
+int
+partition_room(struct partition *partition)
+{
+	const struct core *core = partition->core;
+	size_t share = core->config.max_bytes / core->partitions.count;
+
+	if (share < MIN_PARTITION_BYTES)
+		share = MIN_PARTITION_BYTES;
+	partition->stopped =
+	    partition->bytes >= share || !synq_track_room(partition->track);
+	return !partition->stopped;
+}
+
+void
+partition_check_room(struct partition *partition)
+{
+	struct core *core = partition->core;
+
+	if (partition->stopped && partition_room(partition))
+		core->config.io.resume(core->config.io_ctx, partition);
+}

@@ -1,0 +1,101 @@
+#ifndef SYNQ_DISPATCHER_PARTITION_H
+#define SYNQ_DISPATCHER_PARTITION_H
+
+/*
+ * One assigned source partition: its offset tracker, the requests read from
+ * it, and, until they are read, what the results tell about them.
+ *
+ * Life: partition_new → partition_restore (what the group has committed) →
+ * partition_outcome for every record of results from
+ * partition_reconcile_from on → partition_settle when the end is reached and
+ * the members are known → core_request... → partition_commit now and then →
+ * partition_free on revoke.
+ */
+
+#include "core.h"
+
+/* What results say about a record that is not read (again) yet. */
+struct known {
+	int64_t offset; /* of the source; the map's key is its bytes */
+	struct synq_uuid job_id;
+	int ended;   /* has its final result */
+	int started; /* has an attempt without an end */
+	uint32_t attempt;
+	uint32_t failures;
+	int64_t not_before_at;
+	int64_t first_outcome;
+	int64_t call_deadline_at;
+	char holder[160]; /* client id of who made the open attempt */
+};
+
+struct partition {
+	struct synq_link link; /* on core->partitions */
+	struct core *core;
+	enum synq_source_topic topic;
+	int32_t number;
+	struct synq_track *track; /* NULL until restored */
+	struct synq_list works;
+	struct synq_map *known; /* source offset => struct known */
+	size_t bytes;
+	int stopped;      /* reading stopped for want of room */
+	int active;       /* settled: requests are read */
+	int64_t as_of_at; /* creation time of the last request read */
+	void *io;         /* the I/O side's own */
+};
+
+/* The partition ${number} of ${topic}, just assigned. */
+struct partition *partition_new(
+    struct core *core, enum synq_source_topic topic, int32_t number);
+
+/*
+ * It is revoked (${lost}: without our say): commit if that is still allowed,
+ * give up what waits, let calls finish.  Frees *${partition}, sets it to NULL.
+ */
+void partition_free(struct partition **partition, int lost);
+
+/*
+ * The group has committed ${offset} (-1 = nothing) with ${metadata}; the log
+ * ends at ${high} (-1 = unknown).  Returns 0, or CORRUPT if the metadata said
+ * nothing usable: then everything from the offset on is known by results only.
+ */
+int partition_restore(struct partition *partition, int64_t offset,
+    struct synq_slice metadata, int64_t high);
+
+/* Where to start to read requests; -1 = the first that is kept. */
+int64_t partition_start_at(const struct partition *partition);
+
+/* Where to start to read results; -1 = by time, or the first that is kept. */
+int64_t partition_reconcile_from(const struct partition *partition);
+
+/*
+ * A record of the results partition at ${offset}.  Before partition_settle it
+ * is kept; afterwards it ends what is held.
+ */
+void partition_outcome(struct partition *partition, int64_t offset,
+    const struct synq_outcome *outcome);
+
+/* Results are read to their end: requests may be read now. */
+void partition_settle(struct partition *partition);
+
+/* How many of its requests are held or may turn out to be. */
+size_t partition_held(const struct partition *partition);
+
+/* What results say about ${offset}, or NULL; the caller frees it from there. */
+struct known *partition_known(struct partition *partition, int64_t offset);
+
+/* Forget ${known}, which was used. */
+void partition_known_drop(struct partition *partition, struct known *known);
+
+/* The record ${offset} is done. */
+void partition_done(struct partition *partition, int64_t offset);
+
+/* Commit if there is anything new. */
+void partition_commit(struct partition *partition);
+
+/* 1 if another record may be read now, else 0. */
+int partition_room(struct partition *partition);
+
+/* Read on if ${partition} was stopped and there is room again. */
+void partition_check_room(struct partition *partition);
+
+#endif
