@@ -28,22 +28,32 @@
 #define END_POLL_MS 10
 #define DESTROY_LIMIT_MS 1000
 
+/* A fatal error has an event, but not in every state: so it is asked for. */
+static void
+look_for_fatal(struct synq_consumer *c)
+{
+	char text[200] = "";
+	rd_kafka_resp_err_t rc =
+	    rd_kafka_fatal_error(c->rk, text, sizeof(text));
+
+	if (rc != RD_KAFKA_RESP_ERR_NO_ERROR)
+		group_fatal(c,
+		    rc == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ? SYNQ_E_FENCED
+							       : SYNQ_E_SYSTEM,
+		    text);
+}
+
+/* Everything but these two passes by itself. */
 static void
 on_error(struct synq_consumer *c, rd_kafka_event_t *event)
 {
 	rd_kafka_resp_err_t rc = rd_kafka_event_error(event);
-	char text[200] = "";
 
 	if (rc == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
 		group_fatal(
 		    c, SYNQ_E_NOT_FOUND, rd_kafka_event_error_string(event));
-	if (rc != RD_KAFKA_RESP_ERR__FATAL)
-		return; /* everything else passes by itself */
-	rc = rd_kafka_fatal_error(c->rk, text, sizeof(text));
-	group_fatal(c,
-	    rc == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ? SYNQ_E_FENCED
-						       : SYNQ_E_SYSTEM,
-	    text);
+	if (rc == RD_KAFKA_RESP_ERR__FATAL)
+		look_for_fatal(c);
 }
 
 static void
@@ -146,6 +156,7 @@ serve(void *ctx)
 
 	drain(c, c->queue, 0);
 	drain(c, c->answers, 0);
+	look_for_fatal(c);
 	group_serve(c);
 	serve_records(c);
 	offsets_serve(c);

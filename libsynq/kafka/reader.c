@@ -1,0 +1,367 @@
+/*
+ * A stream's life: a task finds its first offset and its end (lookup.c); it is
+ * assigned to a handle that does not read its partition yet, with a queue of
+ * its own; records come.  It has caught up when its position reaches the end
+ * that stood, or the broker says that there is no more (the last offsets may
+ * be gone by compaction).
+ *
+ * Failure modes: what it wants next is no longer kept: it is looked up again
+ * and goes on at the first that is.  Everything else librdkafka repeats.
+ */
+
+#include "kafka/reader.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "kafka/reading.h"
+
+#define TICK_US 100000
+#define RECORDS_PER_SERVE 256
+#define DESTROY_LIMIT_MS 1000
+/* Never joined: librdkafka wants a name to assign anything. */
+#define GROUP "synq.reader"
+
+static int
+add_handle(struct synq_reader *reader, struct synq_err *err)
+{
+	struct synq_reader_handle *handle;
+	struct synq_kafka_build build;
+	rd_kafka_t *rk;
+	int rc;
+
+	synq_kafka_build_start(&build, &reader->config, NULL, err);
+	synq_kafka_set(&build, "group.id", GROUP);
+	synq_kafka_set(&build, "enable.auto.commit", "false");
+	synq_kafka_set(&build, "enable.auto.offset.store", "false");
+	synq_kafka_set(&build, "auto.offset.reset", "error");
+	synq_kafka_set(&build, "enable.partition.eof", "true");
+	synq_kafka_set(&build, "fetch.wait.max.ms", "100");
+	synq_kafka_set(&build, "fetch.error.backoff.ms", "100");
+	synq_kafka_set(&build, "queued.min.messages", "1000");
+	synq_kafka_set(&build, "queued.max.messages.kbytes", "4096");
+	synq_kafka_set(&build, "fetch.message.max.bytes", "1048576");
+	synq_kafka_set(&build, "allow.auto.create.topics", "false");
+	rd_kafka_conf_set_events(
+	    build.conf, RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_ERROR);
+	rc = synq_kafka_build_end(&build, RD_KAFKA_CONSUMER, &rk);
+	if (rc != 0)
+		return rc;
+
+	handle = synq_mem_new(sizeof(*handle));
+	handle->rk = rk;
+	rd_kafka_poll_set_consumer(rk);
+	handle->queue = rd_kafka_queue_get_consumer(rk);
+	synq_kafka_listen(handle->queue, reader->wake);
+	synq_list_push(&reader->handles, &handle->link);
+	return 0;
+}
+
+/* 1 if ${handle} reads the partition of ${stream} already. */
+static int
+reads(struct synq_reader *reader, const struct synq_reader_handle *handle,
+    const struct synq_reader_stream *stream)
+{
+	struct synq_link *link, *after;
+
+	synq_list_foreach (&reader->streams, link, after) {
+		struct synq_reader_stream *other =
+		    SYNQ_CONTAINER(link, struct synq_reader_stream, link);
+
+		if (other->handle == handle &&
+		    other->partition == stream->partition &&
+		    strcmp(other->topic, stream->topic) == 0)
+			return 1;
+	}
+	return 0;
+}
+
+/* A handle for ${stream}, NULL if a new one cannot be made now. */
+static struct synq_reader_handle *
+pick_handle(struct synq_reader *reader, struct synq_reader_stream *stream)
+{
+	struct synq_link *link, *after;
+
+	synq_list_foreach (&reader->handles, link, after) {
+		struct synq_reader_handle *handle =
+		    SYNQ_CONTAINER(link, struct synq_reader_handle, link);
+
+		if (!reads(reader, handle, stream))
+			return handle;
+	}
+	if (add_handle(reader, NULL) != 0)
+		return NULL;
+	return pick_handle(reader, stream);
+}
+
+/* A list of the partition of ${stream} at its position. */
+static rd_kafka_topic_partition_list_t *
+list_of(const struct synq_reader_stream *stream)
+{
+	rd_kafka_topic_partition_list_t *list =
+	    rd_kafka_topic_partition_list_new(1);
+
+	rd_kafka_topic_partition_list_add(
+	    list, stream->topic, stream->partition)
+	    ->offset = stream->position;
+	return list;
+}
+
+static void
+drop_error(rd_kafka_error_t *error)
+{
+	if (error != NULL)
+		rd_kafka_error_destroy(error);
+}
+
+static void
+detach(struct synq_reader_stream *stream)
+{
+	rd_kafka_topic_partition_list_t *list;
+
+	synq_kafka_deafen(&stream->queue);
+	if (stream->handle == NULL)
+		return;
+	list = list_of(stream);
+	drop_error(rd_kafka_incremental_unassign(stream->handle->rk, list));
+	rd_kafka_topic_partition_list_destroy(list);
+	stream->handle = NULL;
+}
+
+static void
+attach(struct synq_reader_stream *stream)
+{
+	struct synq_reader *reader = stream->reader;
+	rd_kafka_topic_partition_list_t *list;
+	rd_kafka_error_t *error;
+
+	stream->handle = pick_handle(reader, stream);
+	if (stream->handle == NULL)
+		return; /* again at the next tick */
+	stream->queue = rd_kafka_queue_get_partition(
+	    stream->handle->rk, stream->topic, stream->partition);
+	rd_kafka_queue_forward(stream->queue, NULL);
+	synq_kafka_listen(stream->queue, reader->wake);
+	list = list_of(stream);
+	error = rd_kafka_incremental_assign(stream->handle->rk, list);
+	rd_kafka_topic_partition_list_destroy(list);
+	if (error == NULL) {
+		stream->state = STREAM_READING;
+		return;
+	}
+	rd_kafka_error_destroy(error);
+	synq_kafka_deafen(&stream->queue);
+	stream->handle = NULL;
+}
+
+static void
+tell_caught_up(struct synq_reader_stream *stream)
+{
+	if (stream->caught_up || stream->state != STREAM_READING)
+		return;
+	stream->caught_up = 1;
+	if (stream->events.on_caught_up != NULL)
+		stream->events.on_caught_up(stream->ctx);
+}
+
+static void
+take_error(struct synq_reader_stream *stream, rd_kafka_event_t *event)
+{
+	rd_kafka_resp_err_t rc = rd_kafka_event_error(event);
+
+	if (rc == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+		tell_caught_up(stream);
+	if (rc != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+		return;
+	detach(stream);
+	stream->from = SYNQ_READ_OFFSET;
+	stream->at = stream->position;
+	stream->state = STREAM_LOOKUP;
+}
+
+static void
+take_record(struct synq_reader_stream *stream, rd_kafka_event_t *event)
+{
+	const rd_kafka_message_t *from = rd_kafka_event_message_next(event);
+	struct synq_kafka_message message;
+
+	if (from == NULL || from->offset < stream->position)
+		return;
+	stream->position = from->offset + 1;
+	synq_kafka_read_message(from, &message);
+	stream->events.on_message(stream->ctx, &message);
+}
+
+/* Deliver from ${stream}; 1 if there may be more. */
+static int
+serve_stream(struct synq_reader_stream *stream)
+{
+	rd_kafka_event_t *event;
+
+	for (int i = 0; i < RECORDS_PER_SERVE; i++) {
+		if (stream->state != STREAM_READING)
+			return 0;
+		if (stream->position >= stream->end)
+			tell_caught_up(stream);
+		if (stream->state != STREAM_READING)
+			return 0;
+		event = rd_kafka_queue_poll(stream->queue, 0);
+		if (event == NULL)
+			return 0;
+		if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_FETCH)
+			take_record(stream, event);
+		else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
+			take_error(stream, event);
+		rd_kafka_event_destroy(event);
+	}
+	return 1;
+}
+
+static void
+free_stream(struct synq_reader_stream *stream)
+{
+	synq_list_remove(&stream->reader->streams, &stream->link);
+	synq_mem_free(stream->topic);
+	synq_mem_free(stream);
+}
+
+static void
+serve_streams(struct synq_reader *reader)
+{
+	struct synq_link *link, *after;
+	int more = 0;
+
+	synq_list_foreach (&reader->streams, link, after) {
+		struct synq_reader_stream *stream =
+		    SYNQ_CONTAINER(link, struct synq_reader_stream, link);
+
+		if (stream->state == STREAM_FOUND)
+			attach(stream);
+		more |= serve_stream(stream);
+		if (stream->state == STREAM_CLOSED) {
+			detach(stream);
+			free_stream(stream);
+		}
+	}
+	if (more)
+		synq_wake_send(reader->wake);
+}
+
+static void
+serve(void *ctx)
+{
+	struct synq_reader *reader = ctx;
+	struct synq_link *link, *after;
+	rd_kafka_event_t *event;
+
+	synq_list_foreach (&reader->handles, link, after) {
+		struct synq_reader_handle *handle =
+		    SYNQ_CONTAINER(link, struct synq_reader_handle, link);
+
+		while ((event = rd_kafka_queue_poll(handle->queue, 0)) != NULL)
+			rd_kafka_event_destroy(event);
+	}
+	lookup_serve(reader);
+	serve_streams(reader);
+}
+
+int
+synq_reader_new(struct synq_loop *loop, const struct synq_kafka_config *config,
+    struct synq_reader **ret, struct synq_err *err)
+{
+	struct synq_reader *reader = synq_mem_new(sizeof(*reader));
+	int rc;
+
+	reader->loop = loop;
+	synq_kafka_config_copy(&reader->config, config);
+	synq_list_init(&reader->streams);
+	synq_list_init(&reader->handles);
+	reader->tick = synq_timer_new(loop, serve, reader);
+	reader->wake = synq_wake_new(loop, serve, reader);
+	if (reader->wake == NULL) {
+		rc = synq_fail(err, SYNQ_E_SYSTEM, "no descriptor left");
+		goto fail;
+	}
+	rc = add_handle(reader, err);
+	if (rc != 0)
+		goto fail;
+	synq_timer_repeat(reader->tick, TICK_US);
+	*ret = reader;
+	return 0;
+
+fail:
+	synq_reader_free(&reader, 0);
+	return rc;
+}
+
+struct synq_reader_stream *
+synq_reader_open(
+    struct synq_reader *reader, const struct synq_reader_request *request)
+{
+	struct synq_reader_stream *stream = synq_mem_new(sizeof(*stream));
+
+	stream->reader = reader;
+	stream->topic = synq_mem_text(request->topic);
+	stream->partition = request->partition;
+	stream->from = request->from;
+	stream->at = request->at;
+	stream->events = request->events;
+	stream->ctx = request->ctx;
+	stream->position = -1;
+	synq_list_push(&reader->streams, &stream->link);
+	synq_wake_send(reader->wake);
+	return stream;
+}
+
+int64_t
+synq_reader_position(const struct synq_reader_stream *stream)
+{
+	return stream->position;
+}
+
+void
+synq_reader_close(struct synq_reader_stream **stream)
+{
+	if (*stream == NULL)
+		return;
+	/* It may be in the middle of a callback: freed at the next serve. */
+	(*stream)->state = STREAM_CLOSED;
+	synq_wake_send((*stream)->reader->wake);
+	*stream = NULL;
+}
+
+void
+synq_reader_free(struct synq_reader **reader_ptr, uint32_t limit_ms)
+{
+	struct synq_reader *reader = *reader_ptr;
+	struct synq_link *link;
+	int idle;
+
+	if (reader == NULL)
+		return;
+	idle = lookup_end(reader, limit_ms);
+	while ((link = synq_list_first(&reader->streams)) != NULL) {
+		struct synq_reader_stream *stream =
+		    SYNQ_CONTAINER(link, struct synq_reader_stream, link);
+
+		detach(stream);
+		free_stream(stream);
+	}
+	while (idle && (link = synq_list_shift(&reader->handles)) != NULL) {
+		struct synq_reader_handle *handle =
+		    SYNQ_CONTAINER(link, struct synq_reader_handle, link);
+
+		synq_kafka_deafen(&handle->queue);
+		synq_kafka_destroy(&handle->rk, DESTROY_LIMIT_MS);
+		synq_mem_free(handle);
+	}
+	synq_kafka_task_leave(&reader->task);
+	synq_timer_free(&reader->tick);
+	*reader_ptr = NULL;
+	if (!idle)
+		return; /* the task still uses the rest */
+	synq_wake_free(&reader->wake);
+	synq_kafka_config_done(&reader->config);
+	synq_mem_free(reader);
+}
