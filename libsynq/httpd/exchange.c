@@ -118,6 +118,9 @@ synq_exchange_free(struct synq_exchange **exchange_ptr)
 static struct synq_slice
 part_of(const struct synq_exchange *exchange, struct synq_parse_span span)
 {
+	/* A head that was refused is not kept. */
+	if (exchange->text.bytes == 0)
+		return synq_slice_of("", 0);
 	return synq_parse_part(synq_buf_view(&exchange->text), span);
 }
 
@@ -189,8 +192,8 @@ join_fields(const struct synq_exchange *exchange, struct synq_slice name)
 		struct synq_slice value = part_of(exchange, field->value);
 
 		if (joined.bytes > 0) {
-			memcpy(text + joined.bytes, ", ", 2);
-			joined.bytes += 2;
+			text[joined.bytes++] = ',';
+			text[joined.bytes++] = ' ';
 		}
 		memcpy(text + joined.bytes, value.data, value.bytes);
 		joined.bytes += value.bytes;

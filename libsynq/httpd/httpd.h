@@ -140,8 +140,8 @@ void synq_exchange_set(struct synq_exchange *exchange, void *data);
 void *synq_exchange_get(const struct synq_exchange *exchange);
 
 /* Add the header ${name}: ${value} to the answer to come. */
-void synq_exchange_add_header(struct synq_exchange *exchange,
-    const char *name, struct synq_slice value);
+void synq_exchange_add_header(
+    struct synq_exchange *exchange, const char *name, struct synq_slice value);
 
 /*
  * Answer with ${status} and ${body} (copied); Content-Type is ${type}, NULL =

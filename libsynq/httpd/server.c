@@ -173,19 +173,21 @@ on_timer(void *ctx)
 static void
 format_date(char date[SYNQ_HTTPD_DATE_BYTES + 1], int64_t now_s)
 {
-	static const char days[] = "SunMonTueWedThuFriSat";
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	static const char *const days[] = { "Sun", "Mon", "Tue", "Wed", "Thu",
+		"Fri", "Sat" };
+	static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May",
+		"Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
 	const time_t now = (time_t)now_s;
 	struct tm tm;
 
 	gmtime_r(&now, &tm);
 	/* The remainders tell the compiler how long each number is. */
 	snprintf(date, SYNQ_HTTPD_DATE_BYTES + 1,
-	    "Date: %.3s, %02u %.3s %04u %02u:%02u:%02u GMT\r\n",
-	    days + 3 * (tm.tm_wday % 7), (unsigned)tm.tm_mday % 100,
-	    months + 3 * (tm.tm_mon % 12),
-	    (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,
-	    (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
+	    "Date: %s, %02u %s %04u %02u:%02u:%02u GMT\r\n",
+	    days[tm.tm_wday % 7], (unsigned)tm.tm_mday % 100,
+	    months[tm.tm_mon % 12], (unsigned)(tm.tm_year + 1900) % 10000,
+	    (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
+	    (unsigned)tm.tm_sec % 100);
 }
 
 const char *
