@@ -57,13 +57,16 @@ WARNINGS := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion \
 	-Wswitch-enum -Wnull-dereference -Wdouble-promotion
 WARNINGS_gcc := -Wlogical-op -Wduplicated-cond -Wduplicated-branches \
 	-Wrestrict -Wjump-misses-init
-WARNINGS_clang := -Wno-gnu-statement-expression -Wcomma -Wunreachable-code \
+# Not -Wcast-qual: rd_kafka's macros cast, which gcc knows to overlook.
+WARNINGS_clang := -Wno-gnu-statement-expression -Wno-cast-qual -Wcomma -Wunreachable-code \
 	-Wassign-enum -Wconditional-uninitialized \
 	-Wmissing-variable-declarations
 HARDEN := -fstack-protector-strong -fPIE
 HARDEN_gcc := -fstack-clash-protection -fcf-protection
-# Not for clang, in which a fortified sprintf is a macro and cannot be poisoned.
+# In clang a fortified sprintf is a macro and cannot be poisoned: what the header
+# includes, without the poison.
 BANNED_gcc := $(addprefix -include ,$(wildcard libsynq/base/banned.h))
+BANNED_clang := $(addprefix -include ,stdio.h stdlib.h string.h time.h)
 
 ifeq ($(SAN),)
 OPTIMIZE := -O2 -D_FORTIFY_SOURCE=2
@@ -123,23 +126,26 @@ benches := $(patsubst tests/bench/%.c,$(OUT)/bench/%,\
 fuzzers := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,\
 	$(wildcard tests/fuzz/fuzz_*.c))
 test_lib := $(OUT)/libtest.a
-test_sources := $(sort $(wildcard tests/unit/*/test_*.c))
+# A test program is tests/SUITE/FOLDER/test_*.c with the folder's other files.
+SUITE ?= unit
+suites := unit contract
+test_sources := $(sort $(wildcard tests/$(SUITE)/*/test_*.c))
 ifneq ($(T),)
 test_sources := $(filter $(foreach t,$(subst $(comma), ,$(T)),\
-	tests/unit/$(t)/% tests/unit/$(t).c),$(test_sources))
+	tests/$(SUITE)/$(t)/% tests/$(SUITE)/$(t).c),$(test_sources))
 endif
-unit_programs := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(test_sources))
+test_programs := $(patsubst tests/%.c,$(OUT)/%,$(test_sources))
 
 every_object := $(lib_objects) $(patsubst %.c,$(O)/%.o,$(foreach f,\
-	$(folders),$(call sources_of,$(f))) $(sort $(wildcard tests/unit/*/*.c \
-	tests/lib/*.c tests/bench/*.c tests/fuzz/*.c)))
+	$(folders),$(call sources_of,$(f))) $(sort $(wildcard \
+	$(suites:%=tests/%/*/*.c) tests/lib/*.c tests/bench/*.c tests/fuzz/*.c)))
 
-.PHONY: all objects tidy deps unit unit-programs list-unit test check run \
+.PHONY: all objects tidy deps unit test-programs list-tests test check run \
 	bench fuzz fuzz-programs install clean
 all: $(programs) $(lib)
 objects: $(every_object)
 tidy: $(every_object:.o=.tidy)
-unit-programs: $(unit_programs)
+test-programs: $(test_programs)
 fuzz-programs: $(fuzzers)
 
 # Installs what is missing; costs nothing when nothing is.  Nested makes know
@@ -212,10 +218,13 @@ test_archives = $(if $(filter $(modules),$(1)),\
 	$(lib))
 short_names := producer $(foreach f,$(folders),$(call short_of,$(f)))
 folder_of_test = $(notdir $(patsubst %/,%,$(dir $(1))))
-$(foreach u,$(unit_programs),$(eval $(call link_rule,$(u),\
-	$(u:$(OUT)/unit/%=$(O)/tests/unit/%.o) $(test_lib) \
-	$(call test_archives,$(call folder_of_test,$(u))))))
-$(unit_programs): extra_libs = -lcmocka -ljson-c
+helpers_of_test = $(filter-out $(wildcard $(dir $(1))test_*.c),\
+	$(wildcard $(dir $(1))*.c))
+$(foreach t,$(test_sources),$(eval $(call link_rule,\
+	$(t:tests/%.c=$(OUT)/%),$(call objects_in,$(t) \
+	$(call helpers_of_test,$(t))) $(test_lib) \
+	$(call test_archives,$(call folder_of_test,$(t))))))
+$(test_programs): extra_libs = -lcmocka -ljson-c
 
 # Fuzzers are clang's: make fuzz builds them in a variant of their own.
 $(foreach f,$(fuzzers),$(eval $(call link_rule,$(f),\
@@ -229,8 +238,8 @@ $(fuzzers): link_flags += -fsanitize=fuzzer
 unit: deps
 	@SYNQ_INSTALLED=1 tests/unit/run $(T)
 
-list-unit:
-	@printf '%s\n' $(unit_programs)
+list-tests:
+	@printf '%s\n' $(test_programs)
 
 test: deps
 	@compose/install check
