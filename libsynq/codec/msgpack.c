@@ -187,15 +187,6 @@ head_of_byte(unsigned char byte)
 	return (struct head){ KIND_INT, (uint64_t)byte - 0x100 };
 }
 
-/* ${number} of ${bytes} bytes with its sign in all 64 bits. */
-static uint64_t
-sign_extend(uint64_t number, unsigned bytes)
-{
-	uint64_t sign = (uint64_t)1 << (8 * bytes - 1);
-
-	return (number ^ sign) - sign;
-}
-
 /* 1 if what ${head} announces can be in the rest of ${walk}, else 0. */
 static int
 head_fits(const struct walk *walk, struct head head)
@@ -235,56 +226,55 @@ walk_head(struct walk *walk, struct head *ret)
 	const struct form *form = &forms[first - 0xc0];
 	if (walk_left(walk) < form->number_bytes)
 		return -SYNQ_E_CORRUPT;
-	uint64_t number = 0;
+	/* A sign fills what is shifted out in front. */
+	int is_negative = form->kind == KIND_INT && (*walk->at & 0x80) != 0;
+	uint64_t number = is_negative ? UINT64_MAX : 0;
 	for (unsigned i = 0; i < form->number_bytes; i++)
 		number = number << 8 | *walk->at++;
 
 	ret->kind = (enum kind)form->kind;
 	ret->number = number + form->more;
-	if (ret->kind == KIND_INT) {
-		ret->number = sign_extend(number, form->number_bytes);
-		/* 5 may be written as a signed number, too. */
-		if (ret->number <= INT64_MAX)
-			ret->kind = KIND_UINT;
-	}
+	/* 5 may be written as a signed number, too. */
+	if (ret->kind == KIND_INT && !is_negative)
+		ret->kind = KIND_UINT;
 	return head_fits(walk, *ret) ? 0 : -SYNQ_E_CORRUPT;
 }
 
-/* Skip what belongs to ${head}, which is at level ${depth}. */
-static int
-walk_skip(struct walk *walk, struct head head, unsigned depth)
+/* How many items follow ${head}. */
+static uint64_t
+head_items(struct head head)
 {
-	uint64_t open[MAX_DEPTH + 1]; /* items that each level still has */
-	unsigned level = depth;
+	if (head.kind == KIND_ARRAY)
+		return head.number;
+	return head.kind == KIND_MAP ? 2 * head.number : 0;
+}
 
-	for (open[level] = 1;;) {
-		open[level]--;
-		switch (head.kind) {
-		case KIND_TEXT:
-		case KIND_BYTES:
-		case KIND_SKIP:
-			walk->at += head.number;
-			break;
-		case KIND_ARRAY:
-		case KIND_MAP:
-			if (level == MAX_DEPTH)
-				return -SYNQ_E_CORRUPT;
-			open[++level] = head.kind == KIND_MAP ? 2 * head.number
-			                                      : head.number;
-			break;
-		case KIND_UINT:
-		case KIND_INT:
-		case KIND_NONE:
-			break;
-		}
+/* Skip the items of ${list}, a member's value and so at level 2. */
+static int
+walk_skip_items(struct walk *walk, struct head list)
+{
+	uint64_t left[MAX_DEPTH + 1]; /* items, by level */
+	unsigned level = 2;
+	struct head head;
 
-		while (level > depth && open[level] == 0)
+	left[level] = head_items(list);
+	while (level >= 2) {
+		if (left[level] == 0) {
 			level--;
-		if (open[level] == 0)
-			return 0;
+			continue;
+		}
+		left[level]--;
 		if (walk_head(walk, &head) != 0)
 			return -SYNQ_E_CORRUPT;
+		if (head.kind == KIND_ARRAY || head.kind == KIND_MAP) {
+			if (level == MAX_DEPTH)
+				return -SYNQ_E_CORRUPT;
+			left[++level] = head_items(head);
+		} else if (head.kind != KIND_UINT && head.kind != KIND_INT) {
+			walk->at += head.number;
+		}
 	}
+	return 0;
 }
 
 static int
@@ -314,29 +304,33 @@ walk_value(struct walk *walk, struct synq_mp_member *ret)
 	switch (head.kind) {
 	case KIND_UINT:
 		if (head.number > INT64_MAX)
-			break;
+			return 0;
 		ret->type = SYNQ_MP_INT;
 		ret->number = (int64_t)head.number;
-		break;
+		return 0;
 	case KIND_INT:
 		ret->type = SYNQ_MP_INT;
 		ret->number = (int64_t)head.number;
-		break;
+		return 0;
 	case KIND_TEXT:
 	case KIND_BYTES:
 		ret->type =
 		    head.kind == KIND_TEXT ? SYNQ_MP_TEXT : SYNQ_MP_BYTES;
 		ret->slice = synq_slice_of(walk->at, (size_t)head.number);
+		walk->at += head.number;
 		if (head.kind == KIND_TEXT && !synq_slice_utf8(ret->slice))
 			return -SYNQ_E_CORRUPT;
-		break;
+		return 0;
 	case KIND_SKIP:
+		walk->at += head.number;
+		return 0;
 	case KIND_ARRAY:
 	case KIND_MAP:
+		return walk_skip_items(walk, head);
 	case KIND_NONE:
 		break;
 	}
-	return walk_skip(walk, head, 1);
+	return -SYNQ_E_CORRUPT;
 }
 
 /*
