@@ -209,7 +209,8 @@ form_read(struct synq_slice text, struct form *ret)
 	if (!synq_slice_is(form_part(&text), "v1"))
 		return -SYNQ_E_CORRUPT;
 	struct synq_slice id = form_part(&text);
-	if (synq_slice_u64(id, UINT32_MAX, &kek_id) != 0 || id.data[0] == '0')
+	if (synq_slice_u64(id, UINT32_MAX, &kek_id) != 0 ||
+	    synq_slice_starts(id, "0"))
 		return -SYNQ_E_CORRUPT;
 
 	ret->kek_id = (uint32_t)kek_id;

@@ -181,14 +181,14 @@ write_escaped(struct synq_buf *out, const char *value)
 
 /* The text between the braces for the values in ${key}; the caller frees it. */
 static char *
-labels_make(const struct synq_metric_info *info, const struct key *key)
+labels_make(const struct synq_metric_info *info, const char *key)
 {
-	const char *value = key->text + 1;
+	const char *value = key + 1;
 	struct synq_buf out;
 	char *text;
 
-	synq_buf_init(&out,
-	    SYNQ_METRIC_MAX_LABELS * (2 * SYNQ_METRIC_MAX_VALUE_BYTES + 64));
+	synq_buf_init(&out, (size_t)SYNQ_METRIC_MAX_LABELS *
+				(2 * SYNQ_METRIC_MAX_VALUE_BYTES + 64));
 	for (size_t i = 0; info->labels[i] != NULL; i++) {
 		synq_buf_printf(
 		    &out, "%s%s=\"", i > 0 ? "," : "", info->labels[i]);
@@ -217,7 +217,7 @@ series_make(
 	series->info = &infos[id];
 	series->key = synq_mem_copy(key->text, key->bytes);
 	series->key_bytes = key->bytes;
-	series->labels = labels_make(series->info, key);
+	series->labels = labels_make(series->info, series->key);
 
 	if (family->count == family->room) {
 		family->room = family->room > 0 ? 2 * family->room : 4;

@@ -79,7 +79,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		return 0;
 	check_lent(input, members, count);
 
-	synq_buf_init(&out, 2 * bytes + 64 * 16);
+	synq_buf_init(&out, 2 * bytes + 1024);
 	write_members(&out, members, count);
 	demand(!out.overflow);
 	demand(

@@ -98,10 +98,10 @@ test_sha256_has_the_known_values(void **state)
 }
 
 struct hmac_case {
-	size_t key_bytes;
-	uint8_t key_byte; /* 0 = counting from 1 */
-	size_t data_bytes;
-	uint8_t data_byte; /* used if there is no text */
+	unsigned key_bytes;
+	unsigned key_byte; /* 0 = counting from 1 */
+	unsigned data_bytes;
+	unsigned data_byte; /* used if there is no text */
 	const char *text;
 	const char *hex;
 };
@@ -150,8 +150,8 @@ test_hmac_has_the_known_values(void **state)
 		uint8_t data[50];
 
 		for (size_t k = 0; k < c->key_bytes; k++)
-			key[k] = c->key_byte ? c->key_byte : (uint8_t)(k + 1);
-		memset(data, c->data_byte, sizeof(data));
+			key[k] = (uint8_t)(c->key_byte ? c->key_byte : k + 1);
+		memset(data, (int)c->data_byte, sizeof(data));
 		secret = synq_secret_new(synq_slice_of(key, c->key_bytes));
 		synq_hmac_sha256(secret,
 		    c->text ? synq_slice_text(c->text)
