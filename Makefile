@@ -2,6 +2,7 @@
 #
 #   make                 all programs, under build/
 #   make unit [T=base]   unit tests under the sanitizers
+#   make contract [T=pg] tests against real servers
 #   make test            every test            make check   every lint
 #   make run             install, boot, push real work through, stop
 #   make bench           the benchmarks        make fuzz    the fuzzers
@@ -140,8 +141,8 @@ every_object := $(lib_objects) $(patsubst %.c,$(O)/%.o,$(foreach f,\
 	$(folders),$(call sources_of,$(f))) $(sort $(wildcard \
 	$(suites:%=tests/%/*/*.c) tests/lib/*.c tests/bench/*.c tests/fuzz/*.c)))
 
-.PHONY: all objects tidy deps unit test-programs list-tests test check run \
-	bench fuzz fuzz-programs install clean
+.PHONY: all objects tidy deps unit contract test-programs list-tests test \
+	check run bench fuzz fuzz-programs install clean
 all: $(programs) $(lib)
 objects: $(every_object)
 tidy: $(every_object:.o=.tidy)
@@ -157,11 +158,14 @@ endif
 
 # ---- rules -----------------------------------------------------------------
 
+# What is made appears under its name when it is whole, so that two makes may
+# run at once.
 $(O)/%.o: %.c Makefile | deps
 	@mkdir -p $(@D)
 	@echo "  cc    $<"
-	@$(CC) $(compile_flags) -MMD -MP -MF $(@:.o=.d) -MT $@ -MT $(@:.o=.tidy) \
-		-c -o $@ $<
+	@new=$@.$$$$; $(CC) $(compile_flags) -MMD -MP -MF $$new.d -MT $@ \
+		-MT $(@:.o=.tidy) -c -o $$new $< && mv $$new.d $(@:.o=.d) && \
+		mv $$new $@ || { rm -f $$new $$new.d; exit 1; }
 
 # An unchanged file, headers included, is not linted twice.
 $(O)/%.tidy: %.c .clang-tidy Makefile | deps
@@ -179,8 +183,7 @@ $(O)/%.tidy: %.c .clang-tidy Makefile | deps
 define archive_rule
 $(1): $(2)
 	@mkdir -p $$(@D)
-	@rm -f $$@
-	@ar rcs $$@ $$(filter %.o,$$^)
+	@new=$$@.$$$$$$$$; ar rcs $$$$new $$(filter %.o,$$^) && mv $$$$new $$@
 endef
 
 # $(1) program, $(2) its objects and archives in the order of linking.
@@ -188,8 +191,9 @@ define link_rule
 $(1): $(2)
 	@mkdir -p $$(@D)
 	@echo "  ld    $$@"
-	@$$(CC) $$(link_flags) -o $$@ $$(filter %.o %.a,$$^) $$(libraries) \
-		$$(extra_libs)
+	@new=$$@.$$$$$$$$; $$(CC) $$(link_flags) -o $$$$new \
+		$$(filter %.o %.a,$$^) $$(libraries) $$(extra_libs) && \
+		mv $$$$new $$@
 endef
 
 objects_in = $(patsubst %.c,$(O)/%.o,$(1))
@@ -237,6 +241,9 @@ $(fuzzers): link_flags += -fsanitize=fuzzer
 
 unit: deps
 	@SYNQ_INSTALLED=1 tests/unit/run $(T)
+
+contract: deps
+	@SYNQ_INSTALLED=1 T=$(T) tests/run contract
 
 list-tests:
 	@printf '%s\n' $(test_programs)
