@@ -225,6 +225,22 @@ synq_kafka_destroy(rd_kafka_t **rk, uint32_t limit_ms)
 	return gone;
 }
 
+struct synq_series *
+synq_kafka_series(const struct synq_kafka_config *config,
+    enum synq_metric_id id, const char *const *labels)
+{
+	if (config->metrics == NULL)
+		return NULL;
+	return synq_metric_series(config->metrics, id, labels);
+}
+
+void
+synq_kafka_count(struct synq_series *series)
+{
+	if (series != NULL)
+		synq_series_add(series, 1);
+}
+
 void
 synq_kafka_read_message(
     const rd_kafka_message_t *from, struct synq_kafka_message *ret)

@@ -160,6 +160,7 @@ serve(void *ctx)
 	group_serve(c);
 	serve_records(c);
 	offsets_serve(c);
+	offsets_show_lag(c);
 }
 
 static void
@@ -189,7 +190,7 @@ set_up(
 	    config->events.on_end != NULL ? "true" : "false");
 	synq_kafka_set(build, "fetch.wait.max.ms", "100");
 	synq_kafka_set(build, "fetch.error.backoff.ms", "100");
-	synq_kafka_set(build, "queued.min.messages", "1000");
+	synq_kafka_set(build, "queued.min.messages", "4000");
 	synq_kafka_set(build, "queued.max.messages.kbytes", "4096");
 	synq_kafka_set(build, "fetch.message.max.bytes", "1048576");
 	synq_kafka_set(build, "allow.auto.create.topics", "false");
@@ -237,6 +238,19 @@ join(struct synq_consumer *c, const struct synq_consumer_config *config,
 	return subscribe(c, config->topics, err);
 }
 
+static void
+make_series(struct synq_consumer *c)
+{
+	const char *stored = "stored", *failed = "failed";
+
+	c->rebalances =
+	    synq_kafka_series(&c->config, SYNQ_M_KAFKA_REBALANCES_TOTAL, NULL);
+	c->commits =
+	    synq_kafka_series(&c->config, SYNQ_M_KAFKA_COMMITS_TOTAL, &stored);
+	c->commits_failed =
+	    synq_kafka_series(&c->config, SYNQ_M_KAFKA_COMMITS_TOTAL, &failed);
+}
+
 int
 synq_consumer_new(struct synq_loop *loop,
     const struct synq_consumer_config *config, struct synq_consumer **ret,
@@ -251,6 +265,7 @@ synq_consumer_new(struct synq_loop *loop,
 	c->events = config->events;
 	c->ctx = config->ctx;
 	c->pulse = synq_mem_new(sizeof(*c->pulse));
+	make_series(c);
 	synq_list_init(&c->parts);
 	synq_list_init(&c->asks);
 	c->tick = synq_timer_new(loop, serve, c);

@@ -84,6 +84,24 @@ accept_assignment(struct synq_consumer *c)
 	rd_kafka_topic_partition_list_destroy(none);
 }
 
+static struct synq_part *
+new_part(struct synq_consumer *c, const char *topic, int32_t partition)
+{
+	struct synq_part *part = synq_mem_new(sizeof(*part));
+	char number[16];
+	const char *labels[2] = { topic, number };
+
+	snprintf(number, sizeof(number), "%d", (int)partition);
+	part->topic = synq_mem_text(topic);
+	part->partition = partition;
+	part->stored_offset = -1;
+	part->lag =
+	    synq_kafka_series(&c->config, SYNQ_M_KAFKA_CONSUMER_LAG, labels);
+	if (part->lag != NULL)
+		synq_series_hide(part->lag);
+	return part;
+}
+
 static void
 on_assigned(
     struct synq_consumer *c, const rd_kafka_topic_partition_list_t *list)
@@ -95,9 +113,7 @@ on_assigned(
 
 		if (group_find(c, each->topic, each->partition) != NULL)
 			continue;
-		part = synq_mem_new(sizeof(*part));
-		part->topic = synq_mem_text(each->topic);
-		part->partition = each->partition;
+		part = new_part(c, each->topic, each->partition);
 		synq_list_push(&c->parts, &part->link);
 		c->events.on_assign(c->ctx, part->topic, part->partition);
 	}
@@ -142,6 +158,7 @@ group_rebalance(struct synq_consumer *c, rd_kafka_event_t *event)
 	    rd_kafka_event_topic_partition_list(event);
 	rd_kafka_resp_err_t what = rd_kafka_event_error(event);
 
+	synq_kafka_count(c->rebalances);
 	if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
 		on_assigned(c, list);
 	} else if (what == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
@@ -157,6 +174,8 @@ static void
 free_part(struct synq_consumer *c, struct synq_part *part)
 {
 	synq_list_remove(&c->parts, &part->link);
+	if (part->lag != NULL)
+		synq_series_hide(part->lag);
 	offsets_forget(c, part);
 	synq_kafka_deafen(&part->queue);
 	synq_mem_free(part->topic);

@@ -37,6 +37,9 @@ struct synq_part {
 	int64_t offset;
 	size_t text_chars;
 	char text[SYNQ_METADATA_CHARS + 1];
+	int64_t sent_offset;     /* what ${sent} commits */
+	int64_t stored_offset;   /* what the group has, -1 = not known */
+	struct synq_series *lag; /* NULL without metrics */
 };
 
 /* A question under way: what is committed, or who is a member. */
@@ -73,6 +76,10 @@ struct synq_consumer {
 	uint64_t lost; /* partitions lost so far */
 	int fatal;     /* on_fatal has run */
 	int closing;
+	struct synq_series *rebalances; /* NULL without metrics, as these */
+	struct synq_series *commits;
+	struct synq_series *commits_failed;
+	uint64_t lag_due_us;
 };
 
 /* The partition of ${c} named so, or NULL. */
@@ -101,6 +108,9 @@ void offsets_answer(struct synq_consumer *c, rd_kafka_event_t *event);
 
 /* 1 if ${part} has a commit that is not stored yet. */
 int offsets_waiting(const struct synq_part *part);
+
+/* Show how far the group is behind in the partitions of ${c}, now and then. */
+void offsets_show_lag(struct synq_consumer *c);
 
 /* No question about ${part} of ${c} will be answered. */
 void offsets_forget(struct synq_consumer *c, const struct synq_part *part);

@@ -11,6 +11,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "kafka/kafka.h"
+#include "metric/metric.h"
 
 struct synq_wake;
 
@@ -75,6 +76,16 @@ void synq_kafka_deafen(rd_kafka_queue_t **queue);
  * Returns 1 if it is gone, 0 if it is left to the process's end.
  */
 int synq_kafka_destroy(rd_kafka_t **rk, uint32_t limit_ms);
+
+/*
+ * The series ${id} of the metrics in ${config} with the ${labels} of its row;
+ * NULL if there are no metrics.
+ */
+struct synq_series *synq_kafka_series(const struct synq_kafka_config *config,
+    enum synq_metric_id id, const char *const *labels);
+
+/* Add one to ${series}, which may be NULL. */
+void synq_kafka_count(struct synq_series *series);
 
 /* Fill ${ret} with what the consumed ${from} says. */
 void synq_kafka_read_message(

@@ -20,6 +20,7 @@
 
 #define COMMIT_LIMIT_US 15000000
 #define COMMIT_AGAIN_US 50000
+#define LAG_US 1000000
 #define ASK_LIMIT_MS 3000
 #define ASK_AGAIN_US 200000
 
@@ -59,6 +60,7 @@ collect_commits(struct synq_consumer *c)
 		each->metadata = part->text;
 		each->metadata_size = part->text_chars;
 		part->sent = part->newest;
+		part->sent_offset = part->offset;
 	}
 	return list;
 }
@@ -105,22 +107,25 @@ on_commit(struct synq_consumer *c, rd_kafka_event_t *event)
 	rd_kafka_resp_err_t rc = rd_kafka_event_error(event);
 
 	c->committing = 0;
+	synq_kafka_count(
+	    rc == RD_KAFKA_RESP_ERR_NO_ERROR ? c->commits : c->commits_failed);
 	if (rc == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE)
 		group_fatal(c, SYNQ_E_CONFIG,
 		    "the broker's offset.metadata.max.bytes is below 4096");
-	for (int i = 0; list != NULL && i < list->cnt; i++) {
+	if (rc != RD_KAFKA_RESP_ERR_NO_ERROR || list == NULL) {
+		c->commit_again_us = synq_clock_mono_us() + COMMIT_AGAIN_US;
+		return;
+	}
+	for (int i = 0; i < list->cnt; i++) {
 		struct synq_part *part = group_find(
 		    c, list->elems[i].topic, list->elems[i].partition);
 
-		if (part == NULL)
+		if (part == NULL || part->sent <= part->stored ||
+		    list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
 			continue;
-		if (rc == RD_KAFKA_RESP_ERR_NO_ERROR &&
-		    list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR &&
-		    part->sent > part->stored)
-			part->stored = part->sent;
+		part->stored = part->sent;
+		part->stored_offset = part->sent_offset;
 	}
-	if (rc != RD_KAFKA_RESP_ERR_NO_ERROR)
-		c->commit_again_us = synq_clock_mono_us() + COMMIT_AGAIN_US;
 }
 
 void
@@ -283,6 +288,7 @@ on_committed(struct synq_ask *ask, rd_kafka_event_t *event)
 		ask->again_us = synq_clock_mono_us() + ASK_AGAIN_US;
 		return;
 	}
+	ask->part->stored_offset = found->offset < 0 ? -1 : found->offset;
 	free_ask(ask);
 	fn(ctx, 0, found->offset < 0 ? -1 : found->offset,
 	    synq_slice_of(found->metadata, found->metadata_size));
@@ -353,6 +359,28 @@ offsets_serve(struct synq_consumer *c)
 	serve_commits(c);
 	if (!c->closing)
 		serve_asks(c);
+}
+
+void
+offsets_show_lag(struct synq_consumer *c)
+{
+	uint64_t now_us = synq_clock_mono_us();
+	struct synq_link *link, *after;
+	int64_t low, high;
+
+	if (c->config.metrics == NULL || now_us < c->lag_due_us)
+		return;
+	c->lag_due_us = now_us + LAG_US;
+	synq_list_foreach (&c->parts, link, after) {
+		struct synq_part *part =
+		    SYNQ_CONTAINER(link, struct synq_part, link);
+
+		synq_consumer_watermarks(
+		    c, part->topic, part->partition, &low, &high);
+		if (part->stored_offset >= 0 && high >= part->stored_offset)
+			synq_series_set(
+			    part->lag, (double)(high - part->stored_offset));
+	}
 }
 
 void

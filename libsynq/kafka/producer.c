@@ -129,6 +129,7 @@ record_settle(
 	void *ctx = r->ctx;
 
 	assert(!r->answered);
+	synq_kafka_count(rc == 0 ? r->topic->produced : r->topic->failed);
 	synq_list_remove(&p->order, &r->all);
 	r->answered = 1;
 	synq_list_push(&p->orphans, &r->all);
@@ -264,8 +265,17 @@ copy_topics(struct synq_producer *p, const char *const *topics)
 	while (topics[p->topic_count] != NULL)
 		p->topic_count++;
 	p->topics = synq_mem_array(p->topic_count, sizeof(*p->topics));
-	for (size_t i = 0; i < p->topic_count; i++)
-		p->topics[i].name = synq_mem_text(topics[i]);
+	for (size_t i = 0; i < p->topic_count; i++) {
+		struct synq_producer_topic *topic = &p->topics[i];
+
+		topic->name = synq_mem_text(topics[i]);
+		topic->produced = synq_kafka_series(
+		    &p->config, SYNQ_M_KAFKA_PRODUCED_TOTAL, &topics[i]);
+		topic->failed = synq_kafka_series(
+		    &p->config, SYNQ_M_KAFKA_PRODUCE_ERRORS_TOTAL, &topics[i]);
+	}
+	p->rebuilds = synq_kafka_series(
+	    &p->config, SYNQ_M_KAFKA_PRODUCER_REBUILDS_TOTAL, NULL);
 	p->task_partitions =
 	    synq_mem_array(p->topic_count, sizeof(*p->task_partitions));
 }

@@ -141,7 +141,7 @@ sending_break(struct synq_producer *p)
 {
 	if (p->state == SENDING_PURGE || p->state == SENDING_DESTROY)
 		return;
-	p->rebuilds++;
+	synq_kafka_count(p->rebuilds);
 	rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE |
 				  RD_KAFKA_PURGE_F_INFLIGHT |
 				  RD_KAFKA_PURGE_F_NON_BLOCKING);

@@ -36,7 +36,9 @@ struct synq_producer_topic {
 	char *name;
 	rd_kafka_topic_t *rkt; /* NULL without a handle */
 	struct synq_lane **lanes;
-	int32_t partitions; /* 0 = not known yet */
+	int32_t partitions;           /* 0 = not known yet */
+	struct synq_series *produced; /* NULL without metrics */
+	struct synq_series *failed;
 };
 
 struct synq_record {
@@ -86,7 +88,7 @@ struct synq_producer {
 	uint64_t down_us;  /* when errors began; 0 = none */
 	uint64_t state_us; /* when this state began */
 	uint64_t again_us; /* when WAITING records are tried; 0 = none wait */
-	uint64_t rebuilds;
+	struct synq_series *rebuilds; /* NULL without metrics */
 };
 
 /* Make the first handle of ${p}.  Errors: CONFIG, SYSTEM. */

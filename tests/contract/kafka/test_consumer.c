@@ -352,6 +352,14 @@ has_some(void *ctx)
 	return world->received >= PARTITIONS;
 }
 
+static int
+has_ends(void *ctx)
+{
+	struct member *member = ctx;
+
+	return member->ends >= PARTITIONS;
+}
+
 static void
 test_consumer_stops_while_there_is_no_room(SYNQ_UNUSED void **state)
 {
@@ -371,9 +379,9 @@ test_consumer_stops_while_there_is_no_room(SYNQ_UNUSED void **state)
 		    world->members[0].consumer, world->topic, i);
 	assert_int_equal(world->received, PARTITIONS);
 	assert_true(broker_turn(world->loop, has_all, world, 20000));
-	broker_idle(world->loop, 300);
 
-	assert_true(world->members[0].ends >= PARTITIONS);
+	assert_true(
+	    broker_turn(world->loop, has_ends, &world->members[0], 5000));
 	synq_consumer_watermarks(
 	    world->members[0].consumer, world->topic, 0, &low, &high);
 	assert_int_equal(high, 1000);
