@@ -1,7 +1,8 @@
 # Functions over 70 lines, files over 600, code nested more than 3 deep:
 # awk -f size.awk FILE...
-# It works because a function's braces stand in column 0, each level of nesting
-# is one tab, and continued lines end their indentation with spaces.
+# It works because a function's braces stand in column 0 and each level of
+# nesting is one tab.  A continued line may be further in, so that only lines
+# that begin a statement with a keyword are looked at.
 FNR == 1 { start = 0 }
 /^{/ { start = FNR }
 /^}/ && start {
@@ -12,7 +13,7 @@ FNR == 1 { start = 0 }
 	}
 	start = 0
 }
-start && /^\t\t\t\t\t+[^ \t]/ {
+start && /^\t\t\t\t\t+(if|for|while|switch|do|return|break|continue|goto)[ ;(]/ {
 	print FILENAME ":" FNR ": nested more than 3 deep"
 	bad = 1
 }
