@@ -10,7 +10,7 @@
  * to the highest seen.  O(1) per mark; base advances by whole words.
  *
  * Limits: at most SYNQ_TRACK_MAX_WINDOW offsets, and the encoded map at most
- * SYNQ_TRACK_MAX_CHARS; synq_track_room says when to stop reading.
+ * SYNQ_TRACK_MAX_CHARS, always; synq_track_room says when to stop reading.
  */
 
 #include <stddef.h>
@@ -25,10 +25,10 @@
 struct synq_track;
 
 enum synq_track_state {
-	SYNQ_TRACK_DONE = 0,   /* finished, or never a record (gap) */
-	SYNQ_TRACK_QUEUED = 1, /* read, waits */
+	SYNQ_TRACK_DONE = 0,    /* finished, or never a record (gap) */
+	SYNQ_TRACK_QUEUED = 1,  /* read, waits */
 	SYNQ_TRACK_RUNNING = 2, /* its call is out: never evicted */
-	SYNQ_TRACK_WAITING = 3 /* waits for its retry, or is held */
+	SYNQ_TRACK_WAITING = 3  /* waits for its retry, or is held */
 };
 
 /* A tracker that starts with base ${base}; the caller frees it. */
@@ -42,22 +42,30 @@ void synq_track_free(struct synq_track **track);
  * ${ret}.  Whatever does not decode, fails its CRC or reaches past
  * ${high_watermark} (-1 = unknown) means: nothing is known but ${base}; then
  * the return is CORRUPT and ${ret} is such a tracker all the same.  What is
- * not DONE in the map will come again as fresh records.
+ * not DONE in the map will come again as fresh records.  Empty metadata says
+ * nothing and is no error.
  */
 int synq_track_restore(int64_t base, struct synq_slice metadata,
     int64_t high_watermark, struct synq_track **ret);
 
 /*
  * The record ${offset} was read.  Returns 1 if it is to be worked on (it is
- * now QUEUED), 0 if it is known to be done or is below base.  Offsets come in
- * rising order; what lies between counts as done.
+ * now QUEUED), 0 if it is known to be done, was read before or is below base.
+ * Offsets come in rising order; what lies between counts as done.
+ *
+ * Returns -LIMIT if it does not fit, which after synq_track_room happens only
+ * where a gap of more than a thousand offsets lies before it: the record must
+ * be kept, not worked on, and asked about again when base has moved.
  */
 int synq_track_seen(struct synq_track *track, int64_t offset);
 
 /*
  * Mark ${offset} ${state}.  DONE is final: a later mark changes nothing.
  * An offset not yet seen may be marked DONE (a result that was reconciled);
- * it is then known when it is read.  Below base nothing happens.
+ * it is then known when it is read.  If it lies so far ahead that the map could
+ * not hold it, it is not marked and results_offset stays as it is until base
+ * has passed it.  Any other mark of an unseen offset, and any mark below base,
+ * changes nothing.
  */
 void synq_track_mark(
     struct synq_track *track, int64_t offset, enum synq_track_state state);
@@ -76,11 +84,12 @@ int64_t synq_track_next(const struct synq_track *track);
 size_t synq_track_open(const struct synq_track *track);
 
 /*
- * 1 if another record may be read: the window and the size of the map, were
- * it encoded now, are below their limits.  Cheap: the map's size is bounded
- * from counters, and encoded only near the limit.
+ * 1 if another record may be read: the window stays below its limit and the
+ * map below its, whichever of the open records are done next and in whatever
+ * order.  The bound comes from two counters: about 20,000 offsets with any
+ * number open, 65,000 with up to about 1,000 open.
  */
-int synq_track_room(struct synq_track *track);
+int synq_track_room(const struct synq_track *track);
 
 /*
  * The results_offset that the map carries: every result below it that belongs
@@ -88,7 +97,7 @@ int synq_track_room(struct synq_track *track);
  */
 int64_t synq_track_results_offset(const struct synq_track *track);
 
-/* Set it to ${offset}; it never goes back. */
+/* Set it to ${offset}, once all marks are held; it never goes back. */
 void synq_track_set_results_offset(struct synq_track *track, int64_t offset);
 
 /* 1 if a commit now would say something new, else 0. */
@@ -96,9 +105,17 @@ int synq_track_dirty(const struct synq_track *track);
 
 /*
  * Append the metadata for a commit at synq_track_base to ${out} and count as
- * clean.  Always at most SYNQ_TRACK_MAX_CHARS: 0.  Form:
+ * clean.  Always at most SYNQ_TRACK_MAX_CHARS.  Form:
  * "S1:" + base64url(type 1 | flags 1 | results_offset+1 varint | count varint |
- * payload | crc32c 4), the smallest of: none, bitset, run lengths.
+ * payload | crc32c 4, little-endian), the smallest of
+ *
+ *	type 0  nothing: count is 0, nothing behind base is done
+ *	type 1  a bit per offset from base on, lowest bit first; 1 = done
+ *	type 2  varint lengths of runs: not done, done, not done, ... done
+ *
+ * The last of the count offsets is done; what follows is not worth saying.
+ * All bits of flags and the other types are reserved for what an offset may be
+ * besides done and not done; a reader that meets one knows nothing.
  */
 void synq_track_encode(struct synq_track *track, struct synq_buf *out);
 
