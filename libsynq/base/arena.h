@@ -32,7 +32,7 @@ void *synq_arena_alloc(struct synq_arena *arena, size_t bytes);
 /* ${bytes} bytes that are not zeroed, aligned for any type. */
 void *synq_arena_raw(struct synq_arena *arena, size_t bytes);
 
-/* A NUL-terminated copy of the C string ${text} in ${arena}; NULL gives NULL. */
+/* A copy of the C string ${text} in ${arena}; NULL gives NULL. */
 char *synq_arena_text(struct synq_arena *arena, const char *text);
 
 /* A copy of ${slice} in ${arena}, NUL-terminated behind its last byte. */

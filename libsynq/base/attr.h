@@ -11,7 +11,7 @@
 #define SYNQ_UNUSED __attribute__((unused))
 
 /* The object that embeds ${member}, from a pointer to that member. */
-#define SYNQ_CONTAINER(ptr, type, member) \
+#define SYNQ_CONTAINER(ptr, type, member)                                      \
 	((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* How many elements the array ${a} has. */

@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TEXT_BYTES sizeof((struct synq_err){ 0 }.text)
+
 struct row {
 	const char *name; /* upper case, as in err.def */
 	const char *text;
@@ -101,7 +103,7 @@ print_cut(char *ret, size_t room, const char *fmt, va_list args)
 int
 synq_fail(struct synq_err *err, enum synq_code code, const char *fmt, ...)
 {
-	char text[sizeof(err->text)]; /* the arguments may lie in err */
+	char text[TEXT_BYTES]; /* the arguments may lie in err */
 	va_list args;
 
 	if (!err)
@@ -117,8 +119,8 @@ synq_fail(struct synq_err *err, enum synq_code code, const char *fmt, ...)
 int
 synq_wrap(struct synq_err *err, int rc, const char *fmt, ...)
 {
-	char below[sizeof(err->text)];
-	char doing[sizeof(err->text)];
+	char below[TEXT_BYTES];
+	char doing[TEXT_BYTES];
 	va_list args;
 
 	if (!err)

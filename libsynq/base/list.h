@@ -49,10 +49,10 @@ int synq_link_used(const struct synq_link *link);
  * Visit each link of ${list} as ${link}; ${link} itself may be removed and
  * its object freed in the body, ${after} (a second link pointer) must stay.
  */
-#define synq_list_foreach(list, link, after) \
-	for ((link) = synq_list_first(list), \
-	     (after) = (link) ? synq_list_next((list), (link)) : NULL; \
-	     (link); (link) = (after), \
-	     (after) = (link) ? synq_list_next((list), (link)) : NULL)
+#define synq_list_foreach(list, link, after)                                   \
+	for ((link) = synq_list_first(list),                                   \
+	    (after) = (link) ? synq_list_next((list), (link)) : NULL;          \
+	     (link); (link) = (after),                                         \
+	    (after) = (link) ? synq_list_next((list), (link)) : NULL)
 
 #endif

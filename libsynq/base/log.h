@@ -48,31 +48,30 @@ struct synq_field {
 };
 
 /* Builders of one field each; ${name} is a literal. */
-#define SYNQ_F_TEXT(field_name, c_text) \
-	((struct synq_field) { .type = SYNQ_FIELD_TEXT, \
-	    .name = (field_name), \
+#define SYNQ_F_TEXT(field_name, c_text)                                        \
+	((struct synq_field){ .type = SYNQ_FIELD_TEXT,                         \
+	    .name = (field_name),                                              \
 	    .value.text = synq_slice_text(c_text) })
-#define SYNQ_F_SLICE(field_name, a_slice) \
-	((struct synq_field) { .type = SYNQ_FIELD_TEXT, \
-	    .name = (field_name), \
+#define SYNQ_F_SLICE(field_name, a_slice)                                      \
+	((struct synq_field){ .type = SYNQ_FIELD_TEXT,                         \
+	    .name = (field_name),                                              \
 	    .value.text = (a_slice) })
-#define SYNQ_F_INT(field_name, number) \
-	((struct synq_field) { .type = SYNQ_FIELD_INT, \
-	    .name = (field_name), \
+#define SYNQ_F_INT(field_name, number)                                         \
+	((struct synq_field){ .type = SYNQ_FIELD_INT,                          \
+	    .name = (field_name),                                              \
 	    .value.i64 = (number) })
-#define SYNQ_F_UINT(field_name, number) \
-	((struct synq_field) { .type = SYNQ_FIELD_UINT, \
-	    .name = (field_name), \
+#define SYNQ_F_UINT(field_name, number)                                        \
+	((struct synq_field){ .type = SYNQ_FIELD_UINT,                         \
+	    .name = (field_name),                                              \
 	    .value.u64 = (number) })
-#define SYNQ_F_UUID(field_name, id_ptr) \
-	((struct synq_field) { .type = SYNQ_FIELD_UUID, \
-	    .name = (field_name), \
+#define SYNQ_F_UUID(field_name, id_ptr)                                        \
+	((struct synq_field){ .type = SYNQ_FIELD_UUID,                         \
+	    .name = (field_name),                                              \
 	    .value.ptr = (id_ptr) })
-#define SYNQ_F_ERR(err_ptr) \
-	((struct synq_field) { .type = SYNQ_FIELD_ERR, \
-	    .name = "err", \
-	    .value.ptr = (err_ptr) })
-#define SYNQ_F_END ((struct synq_field) { .type = SYNQ_FIELD_END })
+#define SYNQ_F_ERR(err_ptr)                                                    \
+	((struct synq_field){                                                  \
+	    .type = SYNQ_FIELD_ERR, .name = "err", .value.ptr = (err_ptr) })
+#define SYNQ_F_END ((struct synq_field){ .type = SYNQ_FIELD_END })
 
 /* Name the program as ${component} (a literal) and drop below ${level}. */
 void synq_log_setup(const char *component, enum synq_log_level level);
@@ -85,8 +84,8 @@ void synq_log_write(enum synq_log_level level, const char *event,
     const struct synq_field *fields);
 
 /* Write one event; the fields end with SYNQ_F_END. */
-#define synq_log(level, event, ...) \
-	synq_log_write((level), (event), \
-	    (const struct synq_field[]) { __VA_ARGS__ })
+#define synq_log(level, event, ...)                                            \
+	synq_log_write(                                                        \
+	    (level), (event), (const struct synq_field[]){ __VA_ARGS__ })
 
 #endif

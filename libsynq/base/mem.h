@@ -18,7 +18,7 @@
 /* ${bytes} zeroed bytes; the caller frees them with synq_mem_free. */
 void *synq_mem_new(size_t bytes);
 
-/* An array of ${count} zeroed elements of ${bytes}; overflow ends the process. */
+/* An array of ${count} zeroed elements of ${bytes}; overflow is no memory. */
 void *synq_mem_array(size_t count, size_t bytes);
 
 /* Resize ${ptr} (or NULL) to ${bytes}; new bytes are not zeroed. */

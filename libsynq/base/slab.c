@@ -101,6 +101,7 @@ synq_slab_take(struct synq_slab *slab)
 		return NULL;
 	if (!slab->unused)
 		add_block(slab);
+	assert(slab->unused);
 
 	struct unused *object = slab->unused;
 	synq_unpoison(object, sizeof(*object));

@@ -27,7 +27,7 @@ int64_t synq_uuid_time_us(const struct synq_uuid *id);
 /* Write the 36-character text form of ${id} and a NUL to ${ret}. */
 void synq_uuid_format(const struct synq_uuid *id, char ret[37]);
 
-/* Read the text form (either case, with hyphens) in ${text}.  Error: INVALID. */
+/* Read the text form (either case, hyphens) in ${text}.  Error: INVALID. */
 SYNQ_MUST_CHECK int synq_uuid_parse(
     struct synq_slice text, struct synq_uuid *ret);
 

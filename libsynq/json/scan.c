@@ -423,7 +423,9 @@ scan_with_small_names(struct scan *scan)
 
 	scan->names = names;
 	scan->names_room = NAMES_SMALL;
-	return scan_all(scan);
+	int accepted = scan_all(scan);
+	scan->names = NULL;
+	return accepted;
 }
 
 __attribute__((noinline)) static int
@@ -433,7 +435,9 @@ scan_with_large_names(struct scan *scan)
 
 	scan->names = names;
 	scan->names_room = NAMES_LARGE;
-	return scan_all(scan);
+	int accepted = scan_all(scan);
+	scan->names = NULL;
+	return accepted;
 }
 
 static int

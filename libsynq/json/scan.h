@@ -8,9 +8,11 @@
  *
  * Refused: anything outside the grammar, invalid UTF-8, lone surrogates,
  * U+0000, duplicate member names in any object (compared after unescaping),
- * nesting above SYNQ_JSON_MAX_DEPTH, text after the value, a byte order mark.
+ * nesting above SYNQ_JSON_MAX_DEPTH, text after the value, a byte order mark,
+ * a text above 2 GiB.
  *
- * Pure: no allocation, no state.  Everything returned borrows the input.
+ * Pure: no allocation, no state.  Everything returned borrows the input.  All
+ * functions but synq_json_parse take only what it accepted.
  */
 
 #include <stdint.h>
@@ -20,7 +22,10 @@
 #include "base/slice.h"
 
 #define SYNQ_JSON_MAX_DEPTH 64
-/* Above this many members in one object the text is refused. */
+/*
+ * Above this many members in one object the text is refused; also above twice
+ * as many in all the objects that are open at one place.
+ */
 #define SYNQ_JSON_MAX_MEMBERS 4096
 
 enum synq_json_type {

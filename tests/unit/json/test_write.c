@@ -121,8 +121,8 @@ test_write_numbers_are_always_json(void **state)
 		}
 	}
 	begin(state);
-	synq_json_f64(&writer, NAN, 2);
-	synq_json_f64(&writer, -INFINITY, 2);
+	synq_json_f64(&writer, (double)NAN, 2);
+	synq_json_f64(&writer, -(double)INFINITY, 2);
 	assert_string_equal(out.data, "null,null");
 }
 
