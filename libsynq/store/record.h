@@ -47,8 +47,12 @@ void synq_batch_outcome(
 void synq_batch_offset(struct synq_batch *batch, const char *topic,
     int32_t partition, int64_t expected, int64_t next, int64_t as_of);
 
-/* How many records and bytes ${batch} holds. */
+/* Forget the offsets of ${batch}, not its records. */
+void synq_batch_clear_offsets(struct synq_batch *batch);
+
+/* How many records ${batch} holds. */
 size_t synq_batch_records(const struct synq_batch *batch);
+
 /* How many bytes the records of ${batch} hold. */
 size_t synq_batch_bytes(const struct synq_batch *batch);
 

@@ -1,0 +1,73 @@
+#ifndef SYNQ_RECORDER_RECORDER_H
+#define SYNQ_RECORDER_RECORDER_H
+
+/*
+ * synq-recorder: the log → PostgreSQL.
+ *
+ * read.c takes records in and fills a batch, write.c writes it in one fenced
+ * transaction and publishes what changed, recorder.c is the program's life.
+ * There are two batches: one fills while the other is written.
+ */
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "base/slice.h"
+#include "proto/topics.h"
+
+struct synq_batch;
+struct synq_consumer;
+struct synq_loop;
+struct synq_pg;
+struct synq_producer;
+struct synq_service;
+struct synq_timer;
+
+/* One assigned partition: how far it is read and recorded. */
+struct place {
+	struct synq_link link; /* on recorder->places */
+	struct recorder *recorder;
+	const char *topic; /* a literal */
+	int32_t partition;
+	int64_t recorded; /* as in the database; -1 = no row yet */
+	int64_t next;     /* one after the last record taken in */
+	int64_t writing;  /* next of the batch being written; -1 = none */
+	int64_t as_of_at; /* time of the last record taken in */
+	int started;      /* its place in the database is known */
+	int at_end;       /* read to the present end */
+	int full;         /* reading stopped for want of room */
+	int gone;         /* revoked; freed when nothing is asked */
+	uint32_t asked;   /* look-ups of its offset without an answer */
+};
+
+struct recorder {
+	struct synq_service *service; /* borrowed */
+	struct synq_loop *loop;       /* borrowed */
+	struct synq_consumer *consumer;
+	struct synq_producer *producer; /* of job events */
+	struct synq_pg *pg;
+	struct synq_list places;
+	struct synq_batch *filling;
+	struct synq_batch *writing; /* spare while nothing is written */
+	int busy;                   /* writing is on its way */
+	int draining;
+	size_t unsettled;         /* offset look-ups after a failed write */
+	struct synq_timer *flush; /* a batch waits to fill */
+	struct synq_timer *again; /* after a failed write */
+	struct synq_timer *beat;  /* as_of of idle partitions; repeating */
+	struct synq_timer *sweep; /* expired idempotency keys; repeating */
+	struct synq_buf scratch;
+};
+
+/* See struct synq_program. */
+int recorder_start(
+    struct synq_service *service, void **ret_ctx, struct synq_err *err);
+/* Write what is read, then end. */
+void recorder_drain(void *ctx);
+/* Free everything. */
+void recorder_stop(void *ctx);
+/* Say what works and what does not. */
+void recorder_health(void *ctx, struct synq_service *service);
+
+#endif

@@ -1,0 +1,221 @@
+/*
+ * The batch out.
+ *
+ * Happy path: swap the batches, add how far each partition goes from where the
+ * database stood, write, publish an event for each state that changed.
+ *
+ * Failure modes: whatever went wrong (PostgreSQL gone, no answer, fenced by
+ * another member), it is not known what the database has.  So it is asked where
+ * it stands in each partition, and the same rows are written again from there:
+ * writing them twice changes nothing.
+ */
+
+#include "write.h"
+
+#include "base/log.h"
+#include "job/id.h"
+#include "kafka/envelope.h"
+#include "kafka/producer.h"
+#include "loop/loop.h"
+#include "pg/pg.h"
+#include "read.h"
+#include "recorder.h"
+#include "service/service.h"
+#include "store/record.h"
+
+/* How soon to try a failed write again. */
+#define WRITE_AGAIN_US 200000
+
+static void write_start(struct recorder *recorder);
+
+static void
+write_publish(struct recorder *recorder, const struct synq_event *event)
+{
+	const struct synq_config *config =
+	    synq_service_config(recorder->service);
+	const struct synq_slice state =
+	    synq_slice_text(synq_job_state_name(event->state));
+	struct synq_envelope envelope;
+	struct synq_producer_record record;
+
+	synq_buf_clear(&recorder->scratch);
+	synq_event_encode(event, &recorder->scratch);
+	synq_envelope_init(
+	    &envelope, "synq.job", "/synq-recorder", &event->job_id);
+	synq_envelope_add(&envelope, "synq-state", state);
+	record = (struct synq_producer_record){
+		.topic = SYNQ_TOPIC_EVENTS,
+		.partition = synq_job_partition(&event->organization_id,
+		    &event->job_id, (int32_t)config->kafka_partitions, 1),
+		.key = synq_uuid_slice(&event->organization_id),
+		.value = synq_buf_view(&recorder->scratch),
+		.headers = envelope.headers,
+		.header_count = envelope.count,
+	};
+	if (synq_producer_send(recorder->producer, &record) != 0)
+		synq_log(SYNQ_LOG_WARN, "event.not_published",
+		    SYNQ_F_UUID("job_id", &event->job_id), SYNQ_F_END);
+}
+
+static void
+write_on_offset(void *ctx, int rc, int64_t next)
+{
+	struct place *place = ctx;
+	struct recorder *recorder = place->recorder;
+
+	recorder->unsettled--;
+	if (read_answered(place))
+		rc = 0;
+	else if (rc == 0) {
+		place->recorded = next;
+		if (next > place->writing)
+			place->writing = next;
+		if (next > place->next)
+			place->next = next;
+	}
+	if (rc != 0)
+		synq_timer_start(recorder->again, WRITE_AGAIN_US);
+	else if (recorder->unsettled == 0 &&
+		 !synq_timer_active(recorder->again))
+		write_start(recorder);
+}
+
+/* Ask where the database stands, then write the same batch again. */
+static void
+write_ask(struct recorder *recorder)
+{
+	struct synq_link *link;
+	struct place *place;
+
+	for (link = synq_list_first(&recorder->places); link != NULL;
+	     link = synq_list_next(&recorder->places, link)) {
+		place = SYNQ_CONTAINER(link, struct place, link);
+		if (place->writing < 0)
+			continue;
+		if (synq_store_offset(recorder->pg, place->topic,
+			place->partition, write_on_offset, place) != 0) {
+			synq_timer_start(recorder->again, WRITE_AGAIN_US);
+			return;
+		}
+		place->asked++;
+		recorder->unsettled++;
+	}
+	if (recorder->unsettled == 0)
+		write_start(recorder);
+}
+
+/* The batch is in the database. */
+static void
+write_finish(struct recorder *recorder)
+{
+	struct synq_link *link;
+	struct place *place;
+
+	for (link = synq_list_first(&recorder->places); link != NULL;
+	     link = synq_list_next(&recorder->places, link)) {
+		place = SYNQ_CONTAINER(link, struct place, link);
+		if (place->writing >= 0)
+			place->recorded = place->writing;
+		place->writing = -1;
+	}
+	synq_batch_clear(recorder->writing);
+	recorder->busy = 0;
+}
+
+static void
+write_on_done(void *ctx, int rc, const struct synq_event *events, size_t count,
+    const struct synq_err *err)
+{
+	struct recorder *recorder = ctx;
+	size_t i;
+
+	if (rc != 0) {
+		synq_log(SYNQ_LOG_WARN, "batch.not_written",
+		    SYNQ_F_TEXT("code", synq_err_name(rc)), SYNQ_F_ERR(err),
+		    SYNQ_F_END);
+		synq_timer_start(recorder->again, WRITE_AGAIN_US);
+		return;
+	}
+	for (i = 0; i < count; i++)
+		write_publish(recorder, &events[i]);
+	write_finish(recorder);
+	if (synq_batch_records(recorder->filling) > 0)
+		write_flush(recorder);
+	else if (recorder->draining)
+		synq_service_drained(recorder->service);
+	read_resume(recorder);
+}
+
+static void
+write_start(struct recorder *recorder)
+{
+	struct synq_link *link;
+	struct place *place;
+
+	synq_batch_clear_offsets(recorder->writing);
+	for (link = synq_list_first(&recorder->places); link != NULL;
+	     link = synq_list_next(&recorder->places, link)) {
+		place = SYNQ_CONTAINER(link, struct place, link);
+		if (place->writing >= 0)
+			synq_batch_offset(recorder->writing, place->topic,
+			    place->partition, place->recorded, place->writing,
+			    place->as_of_at);
+	}
+	if (synq_batch_write(
+		recorder->writing, recorder->pg, write_on_done, recorder) != 0)
+		synq_timer_start(recorder->again, WRITE_AGAIN_US);
+}
+
+void
+write_flush(struct recorder *recorder)
+{
+	struct synq_batch *full = recorder->filling;
+	struct synq_link *link;
+	struct place *place;
+
+	if (recorder->busy)
+		return;
+	synq_timer_stop(recorder->flush);
+	recorder->filling = recorder->writing;
+	recorder->writing = full;
+	recorder->busy = 1;
+	for (link = synq_list_first(&recorder->places); link != NULL;
+	     link = synq_list_next(&recorder->places, link)) {
+		place = SYNQ_CONTAINER(link, struct place, link);
+		if (place->started)
+			place->writing = place->next;
+	}
+	write_start(recorder);
+}
+
+void
+write_again(struct recorder *recorder)
+{
+	if (recorder->busy && recorder->unsettled == 0)
+		write_ask(recorder);
+	else if (recorder->busy)
+		synq_timer_start(recorder->again, WRITE_AGAIN_US);
+	else
+		read_resume(recorder);
+}
+
+void
+write_beat(struct recorder *recorder)
+{
+	struct synq_link *link;
+	struct place *place;
+	int idle = 0;
+
+	if (recorder->busy || synq_batch_records(recorder->filling) > 0)
+		return;
+	for (link = synq_list_first(&recorder->places); link != NULL;
+	     link = synq_list_next(&recorder->places, link)) {
+		place = SYNQ_CONTAINER(link, struct place, link);
+		if (!place->started || !place->at_end)
+			continue;
+		place->as_of_at = synq_loop_wall_us(recorder->loop);
+		idle++;
+	}
+	if (idle > 0)
+		write_flush(recorder);
+}

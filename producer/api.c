@@ -1,0 +1,399 @@
+/*
+ * A call's way to its handler.
+ *
+ * Happy path: head → route → credential (usually from the cache) → body →
+ * handler → answer.  Where the credential must be asked for, the body is read
+ * meanwhile and the handler runs when both are there.
+ *
+ * Failure modes: no such route, other method, bad credential, too much work
+ * already: answered from the head, the body is thrown away.
+ */
+
+#include "api.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "codec/url.h"
+#include "intake.h"
+#include "job/id.h"
+#include "loop/loop.h"
+#include "route.h"
+#include "service/service.h"
+#include "json/write.h"
+
+static const char api_json_type[] = "application/json";
+
+static struct api_call *
+api_new(struct intake *intake, struct synq_exchange *exchange)
+{
+	struct api_call *call = synq_mem_new(sizeof(*call));
+	struct synq_uuid id = synq_uuid_new(synq_loop_wall_us(intake->loop));
+	char text[SYNQ_UUID_CHARS + 1];
+
+	synq_uuid_format(&id, text);
+	(void)snprintf(
+	    call->request_id, sizeof(call->request_id), "req_%s", text);
+	call->intake = intake;
+	call->exchange = exchange;
+	call->holds = 1; /* the exchange's */
+	intake->calls++;
+	return call;
+}
+
+void
+api_hold(struct api_call *call)
+{
+	call->holds++;
+}
+
+void
+api_release(struct api_call *call)
+{
+	call->holds--;
+	if (call->holds > 0)
+		return;
+	if (call->on_free != NULL)
+		call->on_free(call);
+	call->intake->calls--;
+	synq_mem_free(call);
+}
+
+void
+api_answer(struct api_call *call, int status, struct synq_slice body)
+{
+	if (call->exchange == NULL || call->stage == API_ANSWERED)
+		return;
+	call->stage = API_ANSWERED;
+	synq_exchange_add_header(
+	    call->exchange, "x-request-id", synq_slice_text(call->request_id));
+	synq_exchange_answer(call->exchange, status,
+	    body.data == NULL ? NULL : api_json_type, body);
+}
+
+static const char *
+api_error_type(int status)
+{
+	switch (status) {
+	case 401:
+		return "authentication_error";
+	case 403:
+		return "permission_error";
+	case 429:
+		return "rate_limit_error";
+	default:
+		return status >= 500 ? "server_error" : "invalid_request_error";
+	}
+}
+
+void
+api_error_body(const struct api_error *error, struct synq_slice message,
+    struct synq_buf *out)
+{
+	struct synq_json_writer json;
+
+	synq_json_start(&json, out);
+	synq_json_open(&json, '{');
+	synq_json_key(&json, "error");
+	synq_json_open(&json, '{');
+	synq_json_key(&json, "message");
+	synq_json_slice(&json, message);
+	synq_json_key(&json, "type");
+	synq_json_text(&json,
+	    error->type != NULL ? error->type : api_error_type(error->status));
+	synq_json_key(&json, "param");
+	synq_json_text(&json, error->param);
+	synq_json_key(&json, "code");
+	synq_json_text(&json, error->code);
+	synq_json_close(&json, '}');
+	synq_json_close(&json, '}');
+}
+
+void
+api_refuse(
+    struct api_call *call, const struct api_error *error, const char *fmt, ...)
+{
+	struct synq_buf message;
+	struct synq_buf body;
+	char seconds[16];
+	va_list args;
+
+	if (call->exchange == NULL)
+		return;
+	synq_buf_init(&message, 2048);
+	synq_buf_init(&body, 16384);
+	va_start(args, fmt);
+	(void)synq_buf_vprintf(&message, fmt, args);
+	va_end(args);
+	api_error_body(error, synq_buf_view(&message), &body);
+	if (error->retry_after_s > 0) {
+		(void)snprintf(
+		    seconds, sizeof(seconds), "%d", error->retry_after_s);
+		synq_exchange_add_header(
+		    call->exchange, "retry-after", synq_slice_text(seconds));
+	}
+	if (error->never_retry)
+		synq_exchange_add_header(
+		    call->exchange, "x-should-retry", synq_slice_text("false"));
+	api_answer(call, error->status, synq_buf_view(&body));
+	synq_buf_done(&message);
+	synq_buf_done(&body);
+}
+
+void
+api_job_id(
+    const struct api_call *call, const struct synq_uuid *job, char ret[45])
+{
+	synq_job_id_format(call->intake->idkey, INTAKE_IDKEY_VERSION,
+	    &call->principal.organization_id, job, ret);
+}
+
+void
+api_add_location(struct api_call *call)
+{
+	char id[SYNQ_JOB_ID_CHARS + 1];
+	char location[80];
+
+	if (call->exchange == NULL)
+		return;
+	api_job_id(call, &call->job_id, id);
+	(void)snprintf(location, sizeof(location), "/v1/jobs/%s", id);
+	synq_exchange_add_header(
+	    call->exchange, "location", synq_slice_text(location));
+}
+
+/* Refuse ${call} because its credential is ${answer}. */
+static void
+api_refuse_credential(struct api_call *call, enum synq_auth_answer answer)
+{
+	const struct api_error denied = { .status = 401,
+		.code = "invalid_api_key" };
+	const struct api_error unable = {
+		.status = 503, .code = "service_unavailable", .retry_after_s = 1
+	};
+
+	if (call->exchange != NULL && answer != SYNQ_AUTH_UNABLE)
+		synq_exchange_add_header(call->exchange, "www-authenticate",
+		    synq_slice_text("Bearer"));
+	switch (answer) {
+	case SYNQ_AUTH_MISSING:
+		api_refuse(call, &denied,
+		    "No API key was given. Send it as "
+		    "'Authorization: Bearer synq_live_...'.");
+		break;
+	case SYNQ_AUTH_MALFORMED:
+		api_refuse(call, &denied,
+		    "The API key is not complete or has a typing error. A key "
+		    "is 76 characters and starts with synq_live_ or "
+		    "synq_test_.");
+		break;
+	case SYNQ_AUTH_REVOKED:
+		api_refuse(call, &denied,
+		    "The API key was revoked or has expired. Ask your "
+		    "administrator for a new one.");
+		break;
+	case SYNQ_AUTH_UNABLE:
+		api_refuse(call, &unable,
+		    "The API key cannot be checked at the moment. Try again "
+		    "in a second.");
+		break;
+	case SYNQ_AUTH_UNKNOWN:
+	case SYNQ_AUTH_OK:
+	default:
+		api_refuse(call, &denied,
+		    "The API key is not known. Check that it belongs to this "
+		    "installation.");
+		break;
+	}
+}
+
+/* Run the handler once credential and body are there. */
+static void
+api_handle(struct api_call *call)
+{
+	if (!call->decided || !call->complete || call->exchange == NULL ||
+	    call->stage != API_READING)
+		return;
+	call->stage = API_PREPARING;
+	if (call->credential == SYNQ_AUTH_OK)
+		call->route->handler(call);
+	else
+		api_refuse_credential(call, call->credential);
+}
+
+static void
+api_on_auth(void *ctx, enum synq_auth_answer answer,
+    const struct synq_principal *principal)
+{
+	struct api_call *call = ctx;
+
+	call->decided = 1;
+	call->credential = answer;
+	if (answer == SYNQ_AUTH_OK)
+		call->principal = *principal;
+	api_handle(call);
+	api_release(call);
+}
+
+/* Decode the path's segment of ${call}; 0, or -1 if it is no text. */
+static int
+api_segment(struct api_call *call, struct synq_slice raw)
+{
+	struct synq_buf text;
+	int rc;
+
+	if (raw.bytes == 0)
+		return 0;
+	synq_buf_init(&text, 1024);
+	rc = synq_url_decode(raw, &text);
+	if (rc == 0)
+		call->segment = synq_arena_slice(
+		    synq_exchange_arena(call->exchange), synq_buf_view(&text));
+	synq_buf_done(&text);
+	return rc;
+}
+
+/* Find the route of ${call}; 0, or 1 if it was answered. */
+static int
+api_find_route(struct api_call *call)
+{
+	struct synq_exchange *exchange = call->exchange;
+	struct api_error error = { .status = 404, .code = "unknown_url" };
+	const struct synq_slice method = synq_exchange_method(exchange);
+	const struct synq_slice path = synq_exchange_path(exchange);
+	struct synq_slice raw = { NULL, 0 };
+	struct synq_buf allow;
+	int status;
+
+	synq_buf_init(&allow, 256);
+	status = route_find(method, path, &call->route, &raw, &allow);
+	if (status == 0 && api_segment(call, raw) != 0)
+		status = 404;
+	if (status == 405) {
+		error = (struct api_error){ .status = 405,
+			.code = "method_not_allowed" };
+		synq_exchange_add_header(
+		    exchange, "allow", synq_buf_view(&allow));
+		if (synq_slice_is(method, "OPTIONS"))
+			api_answer(call, 204, synq_slice_text(NULL));
+		else
+			api_refuse(call, &error,
+			    "%.*s is not allowed here. Use %s.",
+			    (int)method.bytes, method.data, allow.data);
+	} else if (status == 404) {
+		api_refuse(call, &error,
+		    "Unknown URL %.*s. The API lies under /v1, see "
+		    "/openapi.json in the documentation.",
+		    (int)(path.bytes > 200 ? 200 : path.bytes), path.data);
+	}
+	synq_buf_done(&allow);
+	return status != 0;
+}
+
+/* Ask who calls; 0, or 1 if ${call} was answered. */
+static int
+api_authenticate(struct api_call *call)
+{
+	if ((call->route->flags & ROUTE_OPEN) != 0) {
+		call->decided = 1;
+		return 0;
+	}
+	api_hold(call);
+	if (!synq_auth_check(call->intake->auth,
+		synq_exchange_header(call->exchange, "authorization"),
+		&call->credential, &call->principal, api_on_auth, call))
+		return 0;
+	api_release(call);
+	call->decided = 1;
+	if (call->credential == SYNQ_AUTH_OK)
+		return 0;
+	api_refuse_credential(call, call->credential);
+	return 1;
+}
+
+static int
+api_is_json(const struct synq_exchange *exchange)
+{
+	struct synq_slice type = synq_exchange_header(exchange, "content-type");
+	const char *end;
+
+	if (type.data == NULL)
+		return 1;
+	end = memchr(type.data, ';', type.bytes);
+	if (end != NULL)
+		type.bytes = (size_t)(end - type.data);
+	return synq_slice_is_nocase(synq_slice_trim(type), api_json_type);
+}
+
+static enum synq_httpd_verdict
+api_on_head(void *ctx, struct synq_exchange *exchange)
+{
+	struct intake *intake = ctx;
+	const struct synq_config *config = synq_service_config(intake->service);
+	const struct api_error busy = { .status = 503,
+		.code = "server_is_overloaded",
+		.retry_after_s = 1 };
+	const struct api_error type = { .status = 415,
+		.code = "unsupported_media_type" };
+	struct api_call *call = api_new(intake, exchange);
+
+	synq_exchange_set(exchange, call);
+	if (intake->calls > (size_t)config->intake_max_pending) {
+		api_refuse(call, &busy,
+		    "The server has too much to do. Try again in a second.");
+		return SYNQ_HTTPD_ANSWERED;
+	}
+	if (api_find_route(call) || api_authenticate(call))
+		return SYNQ_HTTPD_ANSWERED;
+	if ((call->route->flags & ROUTE_BODY) != 0 && !api_is_json(exchange)) {
+		api_refuse(call, &type,
+		    "The body must be JSON: send 'Content-Type: "
+		    "application/json'.");
+		return SYNQ_HTTPD_ANSWERED;
+	}
+	return SYNQ_HTTPD_READ_BODY;
+}
+
+static void
+api_on_body(void *ctx, struct synq_exchange *exchange)
+{
+	struct api_call *call = synq_exchange_get(exchange);
+
+	(void)ctx;
+	call->complete = 1;
+	api_handle(call);
+}
+
+static void
+api_on_gone(void *ctx, struct synq_exchange *exchange, int answered)
+{
+	struct api_call *call = synq_exchange_get(exchange);
+
+	(void)ctx;
+	call->exchange = NULL;
+	if (!answered && call->on_leave != NULL)
+		call->on_leave(call);
+	api_release(call);
+}
+
+static void
+api_on_error(void *ctx, int status, const char *reason, struct synq_buf *out)
+{
+	const struct api_error error = { .status = status };
+
+	(void)ctx;
+	api_error_body(&error, synq_slice_text(reason), out);
+}
+
+struct synq_httpd_events
+api_events(void)
+{
+	return (struct synq_httpd_events){
+		.on_head = api_on_head,
+		.on_body = api_on_body,
+		.on_gone = api_on_gone,
+		.on_error = api_on_error,
+	};
+}

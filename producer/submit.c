@@ -1,0 +1,24 @@
+/*
+ * POST /v1/jobs: 202 and the job, as soon as it is acknowledged.
+ */
+
+#include "accept.h"
+#include "handlers.h"
+#include "intake.h"
+#include "loop/loop.h"
+
+void
+jobs_submit(struct api_call *call)
+{
+	struct accept_plan plan = { .mode = ACCEPT_ANSWER_202 };
+	struct check_fault fault;
+
+	if (check_job(synq_exchange_body(call->exchange),
+		synq_loop_wall_us(call->intake->loop), &plan.job,
+		&fault) != 0) {
+		accept_refuse(call, &fault);
+		return;
+	}
+	plan.body = plan.job.request.body.raw;
+	accept_job(call, &plan);
+}
