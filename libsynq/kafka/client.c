@@ -29,6 +29,8 @@
 #define GATE_LIMIT_US (130LL * 1000000)
 #define GATE_BETWEEN_US (200LL * 1000)
 
+/* NOLINTBEGIN(readability-function-size): the signatures are librdkafka's */
+
 static rd_kafka_resp_err_t
 on_request_sent(SYNQ_UNUSED rd_kafka_t *rk, SYNQ_UNUSED int sockfd,
     SYNQ_UNUSED const char *brokername, SYNQ_UNUSED int32_t brokerid,
@@ -65,6 +67,8 @@ on_response_received(SYNQ_UNUSED rd_kafka_t *rk, SYNQ_UNUSED int sockfd,
 		atomic_store(&pulse->group_us, now_us);
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
+
+/* NOLINTEND(readability-function-size) */
 
 static rd_kafka_resp_err_t
 on_new(rd_kafka_t *rk, SYNQ_UNUSED const rd_kafka_conf_t *conf, void *opaque,
