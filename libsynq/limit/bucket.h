@@ -21,7 +21,8 @@ void synq_bucket_init(
 
 /*
  * Take ${count} tokens at ${now_us}: 0 if they are there, else nothing is
- * taken and the wait in microseconds is returned.
+ * taken and the wait in microseconds is returned, UINT64_MAX if there will
+ * never be so many.
  */
 uint64_t synq_bucket_take(
     struct synq_bucket *bucket, uint32_t count, uint64_t now_us);

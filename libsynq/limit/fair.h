@@ -7,8 +7,9 @@
  * Two classes, interactive and batch, are served 8:1 with a floor for batch.
  *
  * Pure: no clock.  Items are links inside the caller's objects, the cost of
- * an item is given when it is pushed.  All operations are O(1) but for walking
- * over tenants at their cap, which stand on a list of their own.
+ * an item is given when it is pushed.  All operations are O(1) as long as the
+ * quantum covers the usual cost; a costlier item takes one more walk over the
+ * tenants that have items.  Tenants at their cap stand on a list of their own.
  */
 
 #include <stddef.h>
@@ -65,8 +66,8 @@ void synq_fair_finish(struct synq_fair *fair, struct synq_fair_item *item);
 void synq_fair_remove(struct synq_fair *fair, struct synq_fair_item *item);
 
 /* Set the weight of ${tenant} (1..1000; 1 by default). */
-void synq_fair_weight(struct synq_fair *fair, const struct synq_uuid *tenant,
-    uint32_t weight);
+void synq_fair_weight(
+    struct synq_fair *fair, const struct synq_uuid *tenant, uint32_t weight);
 
 /* How many items are queued. */
 size_t synq_fair_queued(const struct synq_fair *fair);
