@@ -19,8 +19,8 @@ struct synq_backoff {
  * The wait before try ${attempt} + 1, after ${attempt} (1..) have failed: a
  * random time up to min(max, first * 2^(attempt-1)), never below 1 ms.
  */
-uint64_t synq_backoff_us(const struct synq_backoff *backoff,
-    uint32_t attempt, struct synq_rand *rand);
+uint64_t synq_backoff_us(const struct synq_backoff *backoff, uint32_t attempt,
+    struct synq_rand *rand);
 
 /*
  * The same after a provider asked to wait ${asked_us} (-1 = it did not): never

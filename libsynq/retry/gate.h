@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 struct synq_gate {
-	double limit;      /* how many may be in flight, 1..max */
+	double limit; /* how many may be in flight, 1..max */
 	uint32_t max;
 	uint32_t in_flight;
 	uint64_t lowered_us; /* last decrease: at most one per round trip */
@@ -33,7 +33,8 @@ int synq_gate_take(struct synq_gate *gate, uint64_t now_us);
 
 /*
  * A call that was taken ended as ${outcome} after ${took_us}; the provider
- * asked to wait ${asked_us} (-1 = it did not).
+ * asked to wait ${asked_us} (-1 = it did not).  After an overload the gate
+ * stays closed for that time, at most 10 minutes.
  */
 void synq_gate_give(struct synq_gate *gate, enum synq_gate_outcome outcome,
     uint64_t took_us, int64_t asked_us, uint64_t now_us);
