@@ -70,7 +70,7 @@ state_in(struct synq_slice line)
 		const char *at = line.data + i;
 		size_t k = 3;
 
-		if (strncmp(at, ":  ", 3))
+		if (strncmp(at, ":  ", 3) != 0)
 			continue;
 		while (k < 8 && (isupper((unsigned char)at[k]) ||
 				    isdigit((unsigned char)at[k])))

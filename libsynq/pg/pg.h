@@ -83,8 +83,7 @@ struct synq_pg_param synq_pg_array(struct synq_pg_array *array);
 struct synq_pg_array *synq_pg_array_new(enum synq_pg_type type);
 
 /* Add ${param} to ${array}; its bytes are copied. */
-void synq_pg_array_add(
-    struct synq_pg_array *array, struct synq_pg_param param);
+void synq_pg_array_add(struct synq_pg_array *array, struct synq_pg_param param);
 
 /* Empty ${array}, keeping its room. */
 void synq_pg_array_clear(struct synq_pg_array *array);
@@ -104,8 +103,9 @@ struct synq_pg_statement {
 /*
  * The end of a transaction: ${rc} 0 and ${rows}, one per statement in order
  * (valid during the call only), or the error: CONFLICT (unique violation,
- * serialization failure, deadlock), REFUSED (any other of the server),
- * UNAVAILABLE, TIMEOUT, UNCERTAIN.
+ * serialization failure, deadlock), DENIED (a privilege, row-level security),
+ * REFUSED (any other of the server), UNAVAILABLE, TIMEOUT (also when the server
+ * ended a statement after limit_ms), UNCERTAIN.
  */
 typedef void synq_pg_done_fn(void *ctx, int rc,
     const struct synq_pg_rows *const *rows, const struct synq_err *err);
@@ -127,7 +127,10 @@ SYNQ_MUST_CHECK int synq_pg_new(struct synq_loop *loop,
     const struct synq_pg_config *config, struct synq_pg **ret,
     struct synq_err *err);
 
-/* Start ${transaction}; done runs once.  Errors (done will not run): BUSY. */
+/*
+ * Start ${transaction}; done runs once.  Errors (done will not run): BUSY,
+ * TOO_LARGE (a value above 256 MiB).
+ */
 SYNQ_MUST_CHECK int synq_pg_start(
     struct synq_pg *pg, const struct synq_pg_transaction *transaction);
 
@@ -164,7 +167,7 @@ struct synq_slice synq_pg_get_slice(
 struct synq_uuid synq_pg_get_uuid(
     const struct synq_pg_rows *rows, size_t row, int column);
 
-/* The timestamptz at ${row}, ${column} in microseconds since 1970; 0 if NULL. */
+/* The timestamptz at ${row}, ${column} as in synq_pg_time; 0 if NULL. */
 int64_t synq_pg_get_time(
     const struct synq_pg_rows *rows, size_t row, int column);
 

@@ -192,7 +192,7 @@ int
 synq_session_script(
     struct synq_session *session, const char *sql, struct synq_err *err)
 {
-	struct synq_err first;
+	struct synq_err first = { 0 };
 	PGresult *result;
 	size_t answered = 0;
 	int rc = check_alive(session, err);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -19,9 +20,11 @@
 const char *url;
 struct fixture *fix;
 
-static const char schema[] =
-    "drop table if exists synq_t, synq_rls cascade;\n"
-    "drop owned by synq_test_app;\n"
+/* In a schema of the process, so that programs may run side by side. */
+static char scheme[32];
+static char own_url[600];
+
+static const char tables[] =
     "create table synq_t (id bigint primary key, body bytea);\n"
     "create table synq_rls (organization_id uuid not null, n int);\n"
     "alter table synq_rls enable row level security;\n"
@@ -34,11 +37,18 @@ static const char schema[] =
 int
 find_server(void)
 {
-	url = getenv("SYNQ_TEST_PG");
-	if (url)
-		return 0;
-	(void)fputs("SYNQ_TEST_PG is not set\n", stderr);
-	return SKIPPED;
+	const char *text = getenv("SYNQ_TEST_PG");
+
+	if (!text) {
+		(void)fputs("SYNQ_TEST_PG is not set\n", stderr);
+		return SKIPPED;
+	}
+	(void)snprintf(scheme, sizeof(scheme), "synq_test_%d", getpid());
+	(void)snprintf(own_url, sizeof(own_url),
+	    "%s%soptions=-csearch_path%%3D%s", text,
+	    strchr(text, '?') ? "&" : "?", scheme);
+	url = own_url;
+	return 0;
 }
 
 void
@@ -84,25 +94,38 @@ int
 set_up(void **state)
 {
 	struct synq_err err = { 0 };
+	char sql[200];
 
 	(void)state;
 	fix = synq_mem_new(sizeof(*fix));
 	assert_int_equal(synq_loop_new(&fix->loop, &err), 0);
 	if (synq_session_new(url, 5000, &fix->session, &err))
 		fail_msg("%s", err.text);
-	/* It may be there from the last run. */
+	/* It may be there from the last run, or another program's. */
 	if (synq_session_script(
 		fix->session, "create role synq_test_app", &err))
-		assert_int_equal(err.code, SYNQ_E_REFUSED);
-	ask(schema);
+		assert_in_range(err.code, SYNQ_E_CONFLICT, SYNQ_E_REFUSED);
+	(void)snprintf(sql, sizeof(sql),
+	    "drop schema if exists %s cascade; create schema %s; "
+	    "grant usage on schema %s to synq_test_app",
+	    scheme, scheme, scheme);
+	ask(sql);
+	ask(tables);
 	return 0;
 }
 
 int
 tear_down(void **state)
 {
+	char sql[100];
+
 	(void)state;
 	synq_pg_free(&fix->pg);
+	/* The server may have been restarted. */
+	synq_session_free(&fix->session);
+	assert_int_equal(synq_session_new(url, 5000, &fix->session, NULL), 0);
+	(void)snprintf(sql, sizeof(sql), "drop schema %s cascade", scheme);
+	ask(sql);
 	synq_session_free(&fix->session);
 	synq_loop_free(&fix->loop);
 	synq_mem_free(fix);

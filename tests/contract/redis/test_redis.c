@@ -2,8 +2,9 @@
  * The client against a real Redis: order, load, errors, stalls, connections
  * that the server closes, and the server's own restart.
  *
- * SYNQ_TEST_REDIS is host:port or host:port:password; SYNQ_TEST_REDIS_RESTART,
- * if set, is a command that restarts the server.
+ * SYNQ_TEST_REDIS is host:port or host:port:password (or the password is in
+ * SYNQ_TEST_REDIS_PASSWORD); SYNQ_TEST_REDIS_RESTART, if set, is a command that
+ * restarts the server.
  */
 
 #include <setjmp.h>
@@ -368,7 +369,11 @@ static int
 find_server(void)
 {
 	const char *text = getenv("SYNQ_TEST_REDIS");
+	const char *secret = getenv("SYNQ_TEST_REDIS_PASSWORD");
 	unsigned number = 0;
+
+	if (secret)
+		(void)snprintf(password, sizeof(password), "%s", secret);
 
 	if (text &&
 	    sscanf(text, "%63[^:]:%u:%127s", host, &number, password) >= 2) {
