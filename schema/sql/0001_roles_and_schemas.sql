@@ -10,7 +10,7 @@
 -- The roles exist before this runs (synq migrate makes them).  None but
 -- synq_owner owns a table, none bypasses row security.
 
-CREATE SCHEMA platform;
+CREATE SCHEMA IF NOT EXISTS platform;   -- synq migrate keeps its own table there
 CREATE SCHEMA identity;
 CREATE SCHEMA operations;
 CREATE SCHEMA audit;

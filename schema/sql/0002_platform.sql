@@ -45,6 +45,45 @@ CREATE TABLE platform.consumer_offset (
     PRIMARY KEY (consumer, topic, partition)
 ) WITH (fillfactor = 50);
 
+-- Move ${of_consumer} on in all partitions or, raising SQ001, in none: another
+-- member has moved one of them meanwhile.  As a function because the statements
+-- of a transaction are sent together: nobody could look at a count in between.
+-- expected -1 = there is no row yet; next may equal expected, as_of moves alone.
+CREATE FUNCTION platform.move_offsets(
+        of_consumer text, of_topics text[], of_partitions integer[],
+        expected bigint[], nexts bigint[], as_ofs timestamptz[])
+    RETURNS void LANGUAGE plpgsql
+    AS $$
+DECLARE
+    moved bigint;
+    made bigint;
+BEGIN
+    UPDATE platform.consumer_offset o
+       SET next = m.next, as_of = greatest(o.as_of, m.as_of)
+      FROM unnest(of_topics, of_partitions, expected, nexts, as_ofs)
+               AS m (topic, partition, expected, next, as_of)
+     WHERE o.consumer = of_consumer AND o.topic = m.topic
+       AND o.partition = m.partition AND o.next = m.expected;
+    GET DIAGNOSTICS moved = ROW_COUNT;
+    INSERT INTO platform.consumer_offset (consumer, topic, partition, next, as_of)
+        SELECT of_consumer, m.topic, m.partition, m.next, m.as_of
+          FROM unnest(of_topics, of_partitions, expected, nexts, as_ofs)
+                   AS m (topic, partition, expected, next, as_of)
+         WHERE m.expected = -1
+        ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS made = ROW_COUNT;
+    IF moved + made <> cardinality(of_topics) THEN
+        RAISE EXCEPTION 'another member has moved an offset of %', of_consumer
+            USING ERRCODE = 'SQ001';
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION platform.move_offsets(
+    text, text[], integer[], bigint[], bigint[], timestamptz[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION platform.move_offsets(
+    text, text[], integer[], bigint[], bigint[], timestamptz[]) TO synq_recorder;
+
+GRANT SELECT ON platform.schema_migration TO synq_admin;
 GRANT SELECT ON platform.setting
     TO synq_app, synq_recorder, synq_dispatcher, synq_admin;
 GRANT INSERT, UPDATE ON platform.setting TO synq_admin;

@@ -1,6 +1,10 @@
 -- Jobs as the log tells them.  These tables are a projection: the recorder
 -- writes them from records that arrive in any order, so none of them refers to
 -- another by a foreign key, and a row only ever moves to a higher rank.
+--
+-- An attempt may be read before the request that it serves.  Its job's row then
+-- stands without what only the request says (endpoint IS NULL); readers do not
+-- show it until the request, or a result, has filled it in.
 
 CREATE TABLE operations.job (
     organization_id uuid NOT NULL,
@@ -8,15 +12,15 @@ CREATE TABLE operations.job (
     state text NOT NULL CHECK (state IN ('accepted', 'queued', 'running',
         'retrying', 'succeeded', 'failed', 'cancelled', 'expired')),
     state_rank smallint NOT NULL,    -- job/state.h; 9 = final
-    key_id uuid NOT NULL,
-    endpoint text NOT NULL,
-    model text NOT NULL,
-    priority smallint NOT NULL,
+    key_id uuid,
+    endpoint text,
+    model text,
+    priority smallint,
     metadata jsonb,
     request_id text,
     retry_of uuid,
-    created_at timestamptz NOT NULL,
-    deadline_at timestamptz NOT NULL,
+    created_at timestamptz,
+    deadline_at timestamptz,
     started_at timestamptz,
     ended_at timestamptz,
     attempts integer NOT NULL DEFAULT 0,
@@ -29,7 +33,10 @@ CREATE TABLE operations.job (
     output_tokens bigint,
     cached_tokens bigint,
     reasoning_tokens bigint,
-    PRIMARY KEY (organization_id, id)
+    PRIMARY KEY (organization_id, id),
+    CHECK (endpoint IS NULL OR (key_id IS NOT NULL AND model IS NOT NULL
+        AND priority IS NOT NULL AND created_at IS NOT NULL
+        AND deadline_at IS NOT NULL))
 ) WITH (fillfactor = 70);            -- most rows are updated in place, once or twice
 
 -- One row per call to a provider, made before the call was sent.
@@ -76,6 +83,7 @@ CREATE TABLE operations.idempotency (
     key_hash bytea NOT NULL,         -- of method, route and key
     body_hash bytea NOT NULL,
     job_id uuid NOT NULL,
+    accepted boolean NOT NULL DEFAULT false,
     expires_at timestamptz NOT NULL,
     PRIMARY KEY (organization_id, key_hash)
 );
@@ -103,5 +111,5 @@ $$;
 GRANT SELECT, INSERT, UPDATE ON operations.job, operations.attempt
     TO synq_recorder;
 GRANT SELECT, INSERT ON operations.result TO synq_recorder;
-GRANT INSERT, UPDATE ON operations.idempotency TO synq_app;
+GRANT INSERT, UPDATE, DELETE ON operations.idempotency TO synq_app;
 GRANT SELECT, DELETE ON operations.idempotency TO synq_recorder;
