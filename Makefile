@@ -234,6 +234,7 @@ $(test_programs): extra_libs = -lcmocka -ljson-c
 $(foreach f,$(fuzzers),$(eval $(call link_rule,$(f),\
 	$(f:$(OUT)/fuzz/%=$(O)/tests/fuzz/%.o) $(test_lib) $(lib))))
 $(fuzzers): link_flags += -fsanitize=fuzzer
+$(fuzzers): extra_libs = -ljson-c
 
 -include $(patsubst %.o,%.d,$(wildcard $(O)/*/*.o $(O)/*/*/*.o $(O)/*/*/*/*.o))
 

@@ -41,6 +41,7 @@ core_new(const struct core_config *config)
 
 	core->config = *config;
 	synq_list_init(&core->partitions);
+	synq_list_init(&core->orphans);
 	synq_list_init(&core->cancel_order);
 	synq_list_init(&core->unsent);
 	synq_heap_init(&core->timers);
@@ -65,6 +66,8 @@ core_free(struct core **core)
 		partition = SYNQ_CONTAINER(link, struct partition, link);
 		partition_free(&partition, 1);
 	}
+	while ((link = synq_list_first(&self->orphans)) != NULL)
+		work_destroy(SYNQ_CONTAINER(link, struct work, place));
 	cancel_free_all(self);
 	gate_free_all(self);
 	synq_fair_free(&self->fair);

@@ -116,6 +116,7 @@ struct core_counts {
 struct core {
 	struct core_config config;
 	struct synq_list partitions;
+	struct synq_list orphans; /* works whose partition is gone */
 	struct synq_map *jobs;    /* job id => struct work, all but orphans */
 	struct synq_map *cancels; /* job id => struct cancel, not yet matched */
 	struct synq_list cancel_order; /* the same, oldest first */

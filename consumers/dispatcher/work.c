@@ -73,30 +73,37 @@ work_detach(struct work *work)
 	work->partition->bytes -= work->bytes;
 	work->core->bytes -= work->bytes;
 	work->partition = NULL;
+	synq_list_push(&work->core->orphans, &work->place);
+}
+
+void
+work_destroy(struct work *work)
+{
+	struct synq_arena *arena = work->arena;
+
+	work_leave(work, NULL);
+	synq_list_remove(&work->core->orphans, &work->place);
+	synq_arena_free(&arena);
 }
 
 void
 work_free(struct work *work)
 {
-	struct synq_arena *arena = work->arena;
-
 	work_leave(work, NULL);
 	work_detach(work);
 	work->dead = 1;
 	if (work->unacked == 0)
-		synq_arena_free(&arena);
+		work_destroy(work);
 }
 
 int
 work_acked(struct work *work)
 {
-	struct synq_arena *arena = work->arena;
-
 	work->unacked--;
 	work->core->unacked--;
 	if (!work->dead || work->unacked > 0)
 		return work->dead;
-	synq_arena_free(&arena);
+	work_destroy(work);
 	return 1;
 }
 

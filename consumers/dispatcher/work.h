@@ -23,7 +23,7 @@ enum work_state {
 
 struct work {
 	struct synq_fair_item fair;
-	struct synq_link place; /* on its partition's list */
+	struct synq_link place; /* on its partition's list or core->orphans */
 	struct synq_link side;  /* on core->unsent or a gate's list */
 	struct synq_heap_node timer;
 	struct core *core;
@@ -72,6 +72,9 @@ struct work *work_new(
  * unacknowledged.
  */
 void work_free(struct work *work);
+
+/* Free the orphan ${work} at once: no acknowledgement comes any more. */
+void work_destroy(struct work *work);
 
 /* One record of ${work} was acknowledged or failed; 1 if it is freed now. */
 int work_acked(struct work *work);
