@@ -23,10 +23,10 @@ struct synq_arena;
 /* Where and as whom to call, and which attempt this is. */
 struct synq_provider_target {
 	const char *name;
-	const char *base_url;          /* "https://api.openai.com/v1" */
-	struct synq_slice credential;  /* secret; only for the header */
+	const char *base_url;             /* "https://api.openai.com/v1" */
+	struct synq_slice credential;     /* secret; only for the header */
 	struct synq_slice upstream_model; /* what the provider calls it */
-	const char *job_id;     /* x-synq-job-id: the uuid as text */
+	const char *job_id;               /* x-synq-job-id: the uuid as text */
 	const char *attempt_id; /* x-synq-attempt-id: the uuid as text */
 	uint32_t attempt;       /* x-synq-attempt: 1.. */
 };
@@ -70,7 +70,10 @@ struct synq_dialect {
 	int (*build)(const struct synq_request *request,
 	    const struct synq_provider_target *target, struct synq_arena *arena,
 	    struct synq_provider_call *ret, struct synq_err *err);
-	/* What ${answer} to ${request} means, into ${ret}, in ${arena}. */
+	/*
+	 * What ${answer} to ${request} means, into ${ret}; its slices borrow
+	 * ${answer} or lie in ${arena}.
+	 */
 	void (*judge)(const struct synq_request *request,
 	    const struct synq_provider_answer *answer, int64_t now_at,
 	    struct synq_arena *arena, struct synq_provider_verdict *ret);
@@ -81,10 +84,12 @@ const struct synq_dialect *synq_dialect_find(const char *name);
 
 /*
  * The JSON ${body} with its top-level member "model" replaced by ${model},
- * everything else byte for byte; ${body} itself where it says so already.
+ * everything else byte for byte; ${body} itself where it says so already, has
+ * no such member or is not JSON.  The caller has checked that it fits in
+ * ${arena}.
  */
-struct synq_slice synq_provider_splice_model(struct synq_slice body,
-    struct synq_slice model, struct synq_arena *arena);
+struct synq_slice synq_provider_splice_model(
+    struct synq_slice body, struct synq_slice model, struct synq_arena *arena);
 
 /*
  * The wait that the header values ask for in microseconds, at ${now_at}:
