@@ -93,6 +93,8 @@ intake_on_control(void *ctx, const struct synq_kafka_message *message)
 		if (intake->httpd != NULL)
 			intake_load_catalog(intake);
 		break;
+	case SYNQ_CONTROL_LIFE:
+		break;
 	}
 }
 

@@ -13,6 +13,9 @@
 
 #include "assign.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -298,15 +301,37 @@ assign_events(void)
 	};
 }
 
+/* "synq-dispatcher:<name>:<boot id>" → "<name>", in place of ${ret}. */
+static void
+assign_name(const char *client_id, char ret[64])
+{
+	const char *first = strchr(client_id, ':');
+	const char *last = strrchr(client_id, ':');
+
+	ret[0] = '\0';
+	if (first != NULL && last > first)
+		(void)snprintf(
+		    ret, 64, "%.*s", (int)(last - first - 1), first + 1);
+}
+
 static void
 assign_on_members(
     void *ctx, int rc, const char *const *client_ids, size_t count)
 {
 	struct dispatcher *dispatcher = ctx;
+	const char **names = synq_mem_array(count + 1, sizeof(*names));
+	char(*texts)[64] = synq_mem_array(count + 1, sizeof(*texts));
+	size_t i;
 
 	dispatcher->members_asked = 0;
+	for (i = 0; i < count; i++) {
+		assign_name(client_ids[i], texts[i]);
+		names[i] = texts[i];
+	}
 	if (rc == 0)
-		core_members(dispatcher->core, client_ids, count);
+		core_members(dispatcher->core, names, count);
+	synq_mem_free(names);
+	synq_mem_free(texts);
 	dispatcher_wake(dispatcher);
 }
 

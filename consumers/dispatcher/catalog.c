@@ -6,6 +6,7 @@
 
 #include "catalog.h"
 
+#include "announce.h"
 #include "base/log.h"
 #include "dispatcher.h"
 #include "kafka/reader.h"
@@ -22,7 +23,6 @@ catalog_on_loaded(void *ctx, int rc, struct synq_catalog *catalog)
 	struct dispatcher *dispatcher = ctx;
 	const struct synq_config *config =
 	    synq_service_config(dispatcher->service);
-	struct synq_err err;
 
 	dispatcher->catalog_loading = 0;
 	if (rc != 0) {
@@ -34,9 +34,7 @@ catalog_on_loaded(void *ctx, int rc, struct synq_catalog *catalog)
 	core_set_catalog(dispatcher->core, catalog);
 	synq_timer_start(dispatcher->refresh,
 	    (uint64_t)config->dispatcher_catalog_refresh_s * 1000000);
-	if (dispatcher->consumer == NULL && !dispatcher->draining &&
-	    dispatcher_join(dispatcher, &err) != 0)
-		synq_service_fail(dispatcher->service, &err);
+	announce_life(dispatcher);
 }
 
 void
@@ -57,9 +55,12 @@ catalog_on_control(void *ctx, const struct synq_kafka_message *message)
 	struct dispatcher *dispatcher = ctx;
 	struct synq_control control;
 
-	if (synq_control_decode(message->value, &control) == 0 &&
-	    control.kind == SYNQ_CONTROL_CATALOG &&
-	    dispatcher->consumer != NULL)
+	if (synq_control_decode(message->value, &control) != 0)
+		return;
+	if (control.kind == SYNQ_CONTROL_LIFE)
+		announce_heard(dispatcher, control.object_id);
+	else if (control.kind == SYNQ_CONTROL_CATALOG &&
+		 dispatcher->consumer != NULL)
 		catalog_load(dispatcher);
 }
 

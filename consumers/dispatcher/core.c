@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "cancel.h"
 #include "gate.h"
+#include "life.h"
 #include "partition.h"
 #include "store/catalog.h"
 #include "track/track.h"
@@ -48,6 +49,7 @@ core_new(const struct core_config *config)
 	core->jobs = synq_map_new();
 	core->cancels = synq_map_new();
 	core->gates = synq_map_new();
+	core->lives = synq_map_new();
 	core->fair = synq_fair_new(&fair);
 	synq_rand_init(&core->rand, config->seed);
 	return core;
@@ -70,11 +72,13 @@ core_free(struct core **core)
 		work_destroy(SYNQ_CONTAINER(link, struct work, place));
 	cancel_free_all(self);
 	gate_free_all(self);
+	life_free_all(self);
 	synq_fair_free(&self->fair);
 	synq_heap_done(&self->timers);
 	synq_map_free(&self->jobs);
 	synq_map_free(&self->cancels);
 	synq_map_free(&self->gates);
+	synq_map_free(&self->lives);
 	synq_catalog_free(&self->catalog);
 	synq_mem_free(self);
 	*core = NULL;
@@ -161,27 +165,6 @@ core_tick(struct core *core)
 }
 
 /*
- * 1 if ${holder} is an earlier life of this very instance: dead, whatever the
- * group still says about its member.
- */
-static int
-core_was_us(const struct core *core, const char *holder)
-{
-	char ours[160];
-	char boot_id[SYNQ_UUID_CHARS + 1];
-	size_t prefix;
-
-	synq_uuid_format(&core->config.boot_id, boot_id);
-	prefix = strlen(holder) < SYNQ_UUID_CHARS
-	             ? 0
-	             : strlen(holder) - SYNQ_UUID_CHARS;
-	(void)snprintf(ours, sizeof(ours), "synq-dispatcher:%s:%s",
-	    core->config.instance, boot_id);
-	return strncmp(ours, holder, prefix) == 0 &&
-	       strlen(ours) == strlen(holder) && strcmp(ours, holder) != 0;
-}
-
-/*
  * What ${known} tells decides where a record that was just read goes.  Returns
  * 1 if it was used up, 0 if the work is to be queued as new.
  */
@@ -197,11 +180,11 @@ core_resume_known(struct work *work, const struct known *known)
 		work_wait(work, known->not_before_at);
 		return 1;
 	}
-	if (core_was_us(work->core, known->holder)) {
+	work->maker = known->maker;
+	if (life_is_over(work->core, &work->maker)) {
 		work->core->counts.repeated++;
 		return 0;
 	}
-	work->holder = synq_arena_text(work->arena, known->holder);
 	work->call_deadline_at = known->call_deadline_at;
 	work_hold(work);
 	return 1;
@@ -280,34 +263,4 @@ core_request(
 	}
 	core_pump(core);
 	return !partition_room(partition);
-}
-
-void
-core_members(struct core *core, const char *const *client_ids, size_t count)
-{
-	struct synq_link *node;
-	struct synq_link *link;
-	struct synq_link *after;
-	struct partition *partition;
-	struct work *work;
-	size_t i;
-
-	for (node = synq_list_first(&core->partitions); node != NULL;
-	     node = synq_list_next(&core->partitions, node)) {
-		partition = SYNQ_CONTAINER(node, struct partition, link);
-		synq_list_foreach (&partition->works, link, after) {
-			work = SYNQ_CONTAINER(link, struct work, place);
-			if (work->state != WORK_HELD)
-				continue;
-			for (i = 0; i < count; i++) {
-				if (strcmp(client_ids[i], work->holder) == 0)
-					break;
-			}
-			if (i < count)
-				continue;
-			core->counts.repeated++;
-			work_queue(work);
-		}
-	}
-	core_pump(core);
 }

@@ -47,6 +47,12 @@ struct synq_arena;
 struct synq_catalog;
 struct synq_track;
 
+/* Who made an attempt: an instance in one of its lives. */
+struct maker {
+	char instance[64];
+	struct synq_uuid boot_id;
+};
+
 /* The actions.  None of them calls back into the core before it returns. */
 struct core_io {
 	/*
@@ -124,6 +130,7 @@ struct core {
 	struct synq_heap timers; /* works by when they want attention */
 	struct synq_list unsent; /* works whose outcome was not taken */
 	struct synq_map *gates;  /* provider name => struct provider_gate */
+	struct synq_map *lives;  /* instance => struct life, its latest */
 	struct synq_catalog *catalog; /* owned; NULL until the first load */
 	struct synq_rand rand;
 	struct core_counts counts;
@@ -198,10 +205,15 @@ struct core_answer {
 void core_answered(struct work *work, const struct core_answer *answer);
 
 /*
- * The group's members now: the ${count} client ids ${client_ids}.  Held
- * attempts of members that are not among them are begun again.
+ * The instance ${maker} names lives with that boot id now: whatever an earlier
+ * life of it had out is over.
  */
-void core_members(
-    struct core *core, const char *const *client_ids, size_t count);
+void core_life(struct core *core, const struct maker *maker);
+
+/*
+ * The group's members now: the instance names ${names}.  What instances that
+ * are not among them had out is over.
+ */
+void core_members(struct core *core, const char *const *names, size_t count);
 
 #endif

@@ -3,8 +3,8 @@
 
 /*
  * The program around the core: Kafka in (assign.c), Kafka out (results.c),
- * providers (call.c), providers and models (catalog.c), time and the program's
- * life (dispatcher.c).
+ * providers (call.c), providers and models (catalog.c), who lives (announce.c),
+ * time and the program's life (dispatcher.c).
  */
 
 #include "base/slice.h"
@@ -42,6 +42,7 @@ struct dispatcher {
 	struct synq_timer *members; /* while attempts are held; repeating */
 	struct synq_buf scratch;    /* one encoded record */
 	int catalog_loading;
+	int announced; /* this life is on synq.control, or on its way */
 	int members_asked;
 	int draining;
 };

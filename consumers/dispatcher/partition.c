@@ -111,15 +111,12 @@ partition_known_drop(struct partition *partition, struct known *known)
 static void
 known_started(struct known *known, const struct synq_outcome *outcome)
 {
-	char boot_id[SYNQ_UUID_CHARS + 1];
-
-	synq_uuid_format(&outcome->boot_id, boot_id);
 	known->started = 1;
 	known->attempt = outcome->attempt;
 	known->call_deadline_at = outcome->call_deadline_at;
-	(void)snprintf(known->holder, sizeof(known->holder),
-	    "synq-dispatcher:%.*s:%s", (int)outcome->instance.bytes,
-	    outcome->instance.data, boot_id);
+	known->maker.boot_id = outcome->boot_id;
+	(void)snprintf(known->maker.instance, sizeof(known->maker.instance),
+	    "%.*s", (int)outcome->instance.bytes, outcome->instance.data);
 }
 
 /* What a record of results says about a request that is not read yet. */

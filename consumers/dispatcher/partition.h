@@ -25,7 +25,7 @@ struct known {
 	int64_t not_before_at;
 	int64_t first_outcome;
 	int64_t call_deadline_at;
-	char holder[160]; /* client id of who made the open attempt */
+	struct maker maker; /* of the open attempt */
 };
 
 struct partition {

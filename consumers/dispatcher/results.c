@@ -21,7 +21,7 @@
 #include "work.h"
 
 const char *const results_topics[] = { SYNQ_TOPIC_RESULTS, SYNQ_TOPIC_DEAD,
-	NULL };
+	SYNQ_TOPIC_CONTROL, NULL };
 
 static void
 results_on_started(void *ctx, int rc, int64_t offset)

@@ -48,7 +48,7 @@ struct work {
 	struct synq_uuid attempt_id;
 	int64_t started_at;
 	int64_t call_deadline_at;
-	char *holder; /* HELD: client id of who made it; in the arena */
+	struct maker maker;         /* HELD: who made it */
 	struct provider_gate *gate; /* from begin to answer; else NULL */
 	const char *provider;       /* names in the arena */
 	const char *provider_model;
@@ -97,7 +97,7 @@ void work_queue(struct work *work);
 /* Let ${work} wait until ${not_before_at}. */
 void work_wait(struct work *work, int64_t not_before_at);
 
-/* Let ${work} wait for the attempt that ${work}->holder has out. */
+/* Let ${work} wait for the attempt that ${work}->maker has out. */
 void work_hold(struct work *work);
 
 /*

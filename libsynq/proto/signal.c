@@ -56,7 +56,7 @@ enum control_key {
 
 static const struct synq_proto_field control_fields[] = {
 	SYNQ_PROTO_NUM(CONTROL_KIND, synq_control, kind, SYNQ_CONTROL_KEY,
-	    SYNQ_CONTROL_ORGANIZATION),
+	    SYNQ_CONTROL_LIFE),
 	SYNQ_PROTO_STR(
 	    CONTROL_OBJECT_ID, synq_control, object_id, SYNQ_PROTO_MAX_NAME),
 	SYNQ_PROTO_OPTIONAL_NUM(

@@ -37,7 +37,8 @@ SYNQ_MUST_CHECK int synq_cancel_decode(
 enum synq_control_kind {
 	SYNQ_CONTROL_KEY = 1,     /* an API key changed or was revoked */
 	SYNQ_CONTROL_CATALOG = 2, /* providers, models or routes changed */
-	SYNQ_CONTROL_ORGANIZATION = 3
+	SYNQ_CONTROL_ORGANIZATION = 3,
+	SYNQ_CONTROL_LIFE = 4 /* a dispatcher began: "<name>:<boot id>" */
 };
 
 /* Says that an object changed: readers drop what they keep of it. */

@@ -573,12 +573,25 @@ world_take_over(struct world *world)
 	world_assign(world, 0, "");
 }
 
+/* The life of ${instance} with the boot id of all ${boot}. */
+static void
+world_life(struct world *world, const char *instance, uint8_t boot)
+{
+	struct maker maker;
+
+	memset(&maker, 0, sizeof(maker));
+	(void)snprintf(maker.instance, sizeof(maker.instance), "%s", instance);
+	memset(maker.boot_id.bytes, boot, sizeof(maker.boot_id.bytes));
+	core_life(world->core, &maker);
+}
+
 static void
 test_core_repeats_at_once_what_an_earlier_life_had_out(void **state)
 {
 	struct world *world = *state;
 	struct synq_outcome outcome = started_by(world, "dispatcher-1", 9);
 
+	world_life(world, "dispatcher-1", 1);
 	world_take_over(world);
 	partition_outcome(world->partition, 7, &outcome);
 	partition_settle(world->partition);
@@ -592,10 +605,7 @@ test_core_repeats_at_once_what_an_earlier_life_had_out(void **state)
 static void
 test_core_holds_what_a_live_member_has_out(void **state)
 {
-	static const char *const members[] = {
-		"synq-dispatcher:dispatcher-2:"
-		"09090909-0909-0909-0909-090909090909"
-	};
+	static const char *const members[] = { "dispatcher-2" };
 	struct world *world = *state;
 	struct synq_outcome outcome = started_by(world, "dispatcher-2", 9);
 
@@ -629,6 +639,25 @@ test_core_repeats_what_a_member_that_died_had_out(void **state)
 
 	assert_int_equal(SYNQ_OUTCOME_STARTED, last(world)->kind);
 	assert_int_equal(2, last(world)->attempt);
+}
+
+/* The group still shows the old client id of a member that started again. */
+static void
+test_core_repeats_what_another_member_lost_when_it_began_anew(void **state)
+{
+	static const char *const members[] = { "dispatcher-2" };
+	struct world *world = *state;
+	struct synq_outcome outcome = started_by(world, "dispatcher-2", 9);
+
+	world_take_over(world);
+	partition_outcome(world->partition, 7, &outcome);
+	partition_settle(world->partition);
+	world_read(world, 0, 1);
+	core_members(world->core, members, 1);
+	assert_int_equal(0, world->sent_count);
+	world_life(world, "dispatcher-2", 10);
+
+	assert_int_equal(SYNQ_OUTCOME_STARTED, last(world)->kind);
 }
 
 static void
@@ -754,6 +783,8 @@ main(void)
 		    test_core_repeats_at_once_what_an_earlier_life_had_out),
 		CORE_TEST(test_core_holds_what_a_live_member_has_out),
 		CORE_TEST(test_core_repeats_what_a_member_that_died_had_out),
+		CORE_TEST(
+		    test_core_repeats_what_another_member_lost_when_it_began_anew),
 		CORE_TEST(test_core_skips_what_has_its_result_but_no_commit),
 		CORE_TEST(
 		    test_core_works_on_a_record_whose_result_is_of_another_job),

@@ -1,0 +1,111 @@
+/*
+ * The latest life of each instance, and the works that are held for others.
+ * Bounded by the number of instances that ever announced themselves and are
+ * still in the compacted topic.
+ */
+
+#include "life.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "partition.h"
+#include "work.h"
+
+struct life {
+	struct maker maker; /* its instance is the map's key */
+};
+
+int
+life_is_over(const struct core *core, const struct maker *maker)
+{
+	const struct life *life =
+	    synq_map_get(core->lives, synq_slice_text(maker->instance));
+
+	return life != NULL &&
+	       !synq_uuid_equal(&life->maker.boot_id, &maker->boot_id);
+}
+
+void
+life_free_all(struct core *core)
+{
+	struct life *life;
+	size_t cursor = 0;
+
+	while ((life = synq_map_next(core->lives, &cursor)) != NULL) {
+		(void)synq_map_remove(
+		    core->lives, synq_slice_text(life->maker.instance));
+		synq_mem_free(life);
+	}
+}
+
+/* 1 if ${work} is held for a life that is over, by ${names} or announced. */
+static int
+life_released(const struct work *work, const char *const *names, size_t count)
+{
+	size_t i;
+
+	if (work->state != WORK_HELD)
+		return 0;
+	if (life_is_over(work->core, &work->maker))
+		return 1;
+	for (i = 0; i < count; i++) {
+		if (strcmp(names[i], work->maker.instance) == 0)
+			return 0;
+	}
+	return names != NULL;
+}
+
+/* Begin again what ${partition} holds for lives that are over. */
+static void
+life_release(
+    struct partition *partition, const char *const *names, size_t count)
+{
+	struct synq_link *link;
+	struct synq_link *after;
+	struct work *work;
+
+	synq_list_foreach (&partition->works, link, after) {
+		work = SYNQ_CONTAINER(link, struct work, place);
+		if (!life_released(work, names, count))
+			continue;
+		partition->core->counts.repeated++;
+		work_queue(work);
+	}
+}
+
+static void
+life_release_all(struct core *core, const char *const *names, size_t count)
+{
+	struct synq_link *link;
+
+	for (link = synq_list_first(&core->partitions); link != NULL;
+	     link = synq_list_next(&core->partitions, link))
+		life_release(
+		    SYNQ_CONTAINER(link, struct partition, link), names, count);
+	core_pump(core);
+}
+
+void
+core_life(struct core *core, const struct maker *maker)
+{
+	struct life *life =
+	    synq_map_get(core->lives, synq_slice_text(maker->instance));
+
+	if (life == NULL) {
+		life = synq_mem_new(sizeof(*life));
+		life->maker = *maker;
+		(void)synq_map_set(
+		    core->lives, synq_slice_text(life->maker.instance), life);
+	}
+	life->maker.boot_id = maker->boot_id;
+	life_release_all(core, NULL, 0);
+}
+
+void
+core_members(struct core *core, const char *const *names, size_t count)
+{
+	static const char *const nobody[] = { NULL };
+
+	life_release_all(core, names == NULL ? nobody : names, count);
+}
