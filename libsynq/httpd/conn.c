@@ -165,6 +165,7 @@ synq_httpd_conn_refuse(
 		synq_exchange_refuse(exchange, status, reason);
 	/* Else its answer, which says enough, is on its way. */
 	exchange->closes = 1;
+	synq_httpd_mark(conn);
 }
 
 /* ---- sending ---- */
