@@ -30,6 +30,7 @@ static const struct {
 	{ "57014", SYNQ_E_TIMEOUT },     /* statement_timeout, rolled back */
 	{ "57P", SYNQ_E_UNAVAILABLE },   /* shutdown, starting up */
 	{ "58", SYNQ_E_UNAVAILABLE },    /* the server's system failed */
+	{ "SQ", SYNQ_E_FENCED },         /* platform.move_offsets */
 };
 
 enum synq_code

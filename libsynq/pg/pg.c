@@ -341,6 +341,12 @@ synq_pg_forget(struct synq_pg *pg, const void *ctx)
 	}
 }
 
+struct synq_loop *
+synq_pg_loop(const struct synq_pg *pg)
+{
+	return pg->loop;
+}
+
 int
 synq_pg_healthy(const struct synq_pg *pg)
 {

@@ -137,6 +137,9 @@ SYNQ_MUST_CHECK int synq_pg_start(
 /* Forget all transactions whose ctx is ${ctx}: their done will not run. */
 void synq_pg_forget(struct synq_pg *pg, const void *ctx);
 
+/* The loop that ${pg} runs on. */
+struct synq_loop *synq_pg_loop(const struct synq_pg *pg);
+
 /* 1 if at least one connection works, else 0. */
 int synq_pg_healthy(const struct synq_pg *pg);
 

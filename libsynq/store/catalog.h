@@ -35,8 +35,7 @@ struct synq_catalog_model {
 struct synq_catalog;
 
 /* ${catalog} is the caller's to free; NULL when ${rc} is not 0. */
-typedef void synq_catalog_fn(
-    void *ctx, int rc, struct synq_catalog *catalog);
+typedef void synq_catalog_fn(void *ctx, int rc, struct synq_catalog *catalog);
 
 /*
  * Load enabled models and providers.  With ${kek} (role synq_dispatcher) the

@@ -48,8 +48,8 @@ struct synq_job_row {
  * ${count} rows; ${as_of}: the projection holds everything older than that
  * (wall us; 0 = the recorder has not run).  ${rc} as synq_pg_done_fn.
  */
-typedef void synq_jobs_fn(void *ctx, int rc,
-    const struct synq_job_row *rows, size_t count, int64_t as_of);
+typedef void synq_jobs_fn(void *ctx, int rc, const struct synq_job_row *rows,
+    size_t count, int64_t as_of);
 
 enum synq_job_part { SYNQ_JOB_ROW_ONLY, SYNQ_JOB_WITH_RESULT };
 
@@ -67,8 +67,8 @@ struct synq_job_filter {
 	struct synq_uuid after; /* exclusive cursor: ids below it */
 	struct synq_slice state;
 	struct synq_slice model;
-	int64_t created_from; /* wall us, inclusive */
-	int64_t created_to;   /* wall us, exclusive */
+	int64_t created_from;       /* wall us, inclusive */
+	int64_t created_to;         /* wall us, exclusive */
 	struct synq_slice metadata; /* a JSON object that must be contained */
 	uint32_t limit;             /* 1..100 */
 };

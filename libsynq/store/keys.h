@@ -36,9 +36,9 @@ SYNQ_MUST_CHECK int synq_store_find_key(struct synq_pg *pg,
 
 /* What was found under an idempotency key (decisions 18). */
 enum synq_claim {
-	SYNQ_CLAIM_MINE,  /* it was free; it now names the job given */
-	SYNQ_CLAIM_SAME,  /* taken by the same body: ret job id */
-	SYNQ_CLAIM_OTHER, /* taken by another body */
+	SYNQ_CLAIM_MINE,   /* it was free; it now names the job given */
+	SYNQ_CLAIM_SAME,   /* taken by the same body: ret job id */
+	SYNQ_CLAIM_OTHER,  /* taken by another body */
 	SYNQ_CLAIM_UNKNOWN /* neither store can say */
 };
 
@@ -65,8 +65,8 @@ typedef void synq_claim_fn(void *ctx, enum synq_claim claim,
  * Claim an idempotency key for 24 h: in Redis, and in PostgreSQL too where
  * Redis is away or has not been up for 24 h.  ${fn} runs once.
  */
-void synq_store_claim(const struct synq_claim_request *request,
-    synq_claim_fn *fn, void *ctx);
+void synq_store_claim(
+    const struct synq_claim_request *request, synq_claim_fn *fn, void *ctx);
 
 /*
  * The job of ${request} is accepted now (${accepted} 1), or was not: then the

@@ -62,16 +62,15 @@ size_t synq_batch_bytes(const struct synq_batch *batch);
  * was written; else as synq_pg_done_fn, nothing was written or it is not
  * known: write again, or read the offsets again.
  */
-typedef void synq_batch_fn(void *ctx, int rc,
-    const struct synq_event *events, size_t count,
-    const struct synq_err *err);
+typedef void synq_batch_fn(void *ctx, int rc, const struct synq_event *events,
+    size_t count, const struct synq_err *err);
 
 /*
  * Write ${batch}, which must not change until ${fn} runs.  Deadlocks are
  * retried inside.  Errors (fn will not run): BUSY.
  */
-SYNQ_MUST_CHECK int synq_batch_write(struct synq_batch *batch,
-    struct synq_pg *pg, synq_batch_fn *fn, void *ctx);
+SYNQ_MUST_CHECK int synq_batch_write(
+    struct synq_batch *batch, struct synq_pg *pg, synq_batch_fn *fn, void *ctx);
 
 /* One partition's place; next -1 = no row. */
 typedef void synq_offset_fn(void *ctx, int rc, int64_t next);

@@ -13,8 +13,7 @@
 struct synq_redis;
 
 /* Append the channel of the intake whose life is ${boot_id} to ${out}. */
-void synq_reply_channel(
-    const struct synq_uuid *boot_id, struct synq_buf *out);
+void synq_reply_channel(const struct synq_uuid *boot_id, struct synq_buf *out);
 
 /*
  * Publish ${reply} on ${channel}.  Nothing is reported: who waits re-reads the

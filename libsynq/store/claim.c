@@ -1,0 +1,413 @@
+#include "store/keys.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "crypto/hash.h"
+#include "loop/loop.h"
+#include "pg/pg.h"
+#include "redis/redis.h"
+#include "store/inner.h"
+
+/*
+ * Claiming an idempotency key.
+ *
+ * Happy path: Redis has been up for a day, so that it knows every key that
+ * counts: SET NX decides, and a row for PostgreSQL follows without a wait, for
+ * the day on which Redis cannot say.
+ *
+ * Failure modes: Redis is young (it lost everything, or some intake had to do
+ * without it): PostgreSQL decides too.  Redis is away: PostgreSQL decides
+ * alone, and when Redis is back it counts as young.  Both away: UNKNOWN, the
+ * client asked not to be doubled.  The intake died between the claim and its
+ * end: the key stays "being accepted", after a while its job counts as
+ * accepted, never as free.
+ */
+
+#define CLAIM_US (24 * 3600 * INT64_C(1000000))
+#define CLAIM_S_TEXT "86400"
+/* No acceptance takes this long (decisions 19: 10 s for the log). */
+#define ACCEPTING_US (120 * INT64_C(1000000))
+
+/* The value in Redis: 'p' (being accepted) or 'a', job id, hash of the body. */
+#define VALUE_BYTES 49
+
+#define SINCE_KEY "synq:since"
+#define MAX_NAME_BYTES 256
+/* Method, route and key with their lengths: each is far below. */
+#define MAX_KEY_BYTES 65536
+
+struct claim {
+	struct store_call call;
+	struct synq_redis *redis;
+	struct synq_pg *pg;
+	synq_claim_fn *fn;
+	void *ctx;
+	struct synq_uuid organization_id;
+	struct synq_uuid job_id;
+	uint8_t key_hash[32];
+	uint8_t body_hash[32];
+	int64_t now_at;
+	int was_missed; /* redis_missed when Redis was asked */
+	int mine_in_redis;
+	enum synq_claim answer; /* what fn will be told */
+	struct synq_uuid found_id;
+	int accepted;
+};
+
+/*
+ * A claim was made without Redis, which therefore lacks it: its age is to be
+ * counted from when it is back.  One process has one Redis.
+ */
+static int redis_missed;
+
+/* ---- what is stored ---- */
+
+static void
+hash_key(const struct synq_claim_request *request, uint8_t ret[32])
+{
+	const struct synq_slice parts[] = { request->method, request->route,
+		request->key };
+	struct synq_buf all;
+	size_t i;
+
+	synq_buf_init(&all, MAX_KEY_BYTES);
+	for (i = 0; i < SYNQ_COUNT(parts); i++) {
+		synq_buf_printf(&all, "%zu:", parts[i].bytes);
+		synq_buf_slice(&all, parts[i]);
+	}
+	synq_hash(NULL, synq_buf_view(&all), ret, 32);
+	synq_buf_done(&all);
+}
+
+static void
+write_name(struct synq_buf *out, const struct synq_uuid *organization_id,
+    const uint8_t key_hash[32])
+{
+	char id[SYNQ_UUID_CHARS + 1];
+	size_t i;
+
+	synq_uuid_format(organization_id, id);
+	synq_buf_printf(out, "synq:{%s}:idempotency:", id);
+	for (i = 0; i < 32; i++)
+		synq_buf_printf(out, "%02x", key_hash[i]);
+}
+
+/* Compare what is stored with what ${claim} asks for. */
+static void
+compare(struct claim *claim, const struct synq_uuid *job_id,
+    struct synq_slice body_hash, int accepted)
+{
+	claim->found_id = *job_id;
+	claim->answer = SYNQ_CLAIM_OTHER;
+	if (synq_uuid_equal(job_id, &claim->job_id))
+		claim->answer = SYNQ_CLAIM_MINE;
+	else if (body_hash.bytes == 32 &&
+		 memcmp(body_hash.data, claim->body_hash, 32) == 0)
+		claim->answer = SYNQ_CLAIM_SAME;
+	claim->accepted =
+	    accepted ||
+	    claim->now_at - synq_uuid_time_us(job_id) > ACCEPTING_US;
+}
+
+/* ---- the end ---- */
+
+static void
+tell(void *ctx)
+{
+	struct claim *claim = ctx;
+
+	claim->fn(claim->ctx, claim->answer, &claim->found_id, claim->accepted);
+	store_call_free(claim);
+}
+
+/* ---- PostgreSQL ---- */
+
+static void
+ignore(void *ctx, int rc, const struct synq_pg_rows *const *rows,
+    const struct synq_err *err)
+{
+	(void)ctx;
+	(void)rc;
+	(void)rows;
+	(void)err;
+}
+
+static void
+pg_release(struct synq_pg *pg, const struct synq_uuid *organization_id,
+    const uint8_t key_hash[32], const struct synq_uuid *job_id, int accepted)
+{
+	static const char accept[] =
+	    "UPDATE operations.idempotency SET accepted = true"
+	    " WHERE organization_id = $1 AND key_hash = $2 AND job_id = $3";
+	static const char release[] =
+	    "DELETE FROM operations.idempotency"
+	    " WHERE organization_id = $1 AND key_hash = $2 AND job_id = $3";
+	const struct synq_pg_param params[] = { synq_pg_uuid(organization_id),
+		synq_pg_bytes(synq_slice_of(key_hash, 32)),
+		synq_pg_uuid(job_id) };
+	const struct synq_pg_statement statement = {
+		accepted ? accept : release, params, SYNQ_COUNT(params)
+	};
+	const struct synq_pg_transaction transaction = {
+		.organization_id = organization_id,
+		.statements = &statement,
+		.count = 1,
+		.done = ignore,
+	};
+
+	/* Too busy: then the claim ends by itself (ACCEPTING_US). */
+	(void)!synq_pg_start(pg, &transaction);
+}
+
+static void redis_release(struct synq_redis *redis,
+    const struct synq_uuid *organization_id, const uint8_t key_hash[32],
+    const struct synq_uuid *job_id, int accepted);
+
+/* Take ${claim} back wherever it may have arrived. */
+static void
+give_up(const struct claim *claim)
+{
+	redis_release(claim->redis, &claim->organization_id, claim->key_hash,
+	    &claim->job_id, 0);
+	if (claim->answer == SYNQ_CLAIM_UNKNOWN)
+		pg_release(claim->pg, &claim->organization_id, claim->key_hash,
+		    &claim->job_id, 0);
+}
+
+static void
+on_row(void *ctx, int rc, const struct synq_pg_rows *const *rows,
+    const struct synq_err *err)
+{
+	struct claim *claim = ctx;
+	struct synq_uuid job_id;
+
+	(void)err;
+	claim->answer = SYNQ_CLAIM_UNKNOWN;
+	if (rc == 0 && synq_pg_row_count(rows[1]) == 1) {
+		job_id = synq_pg_get_uuid(rows[1], 0, 0);
+		compare(claim, &job_id, synq_pg_get_slice(rows[1], 0, 1),
+		    synq_pg_get_int(rows[1], 0, 2) != 0);
+	}
+	if (claim->answer != SYNQ_CLAIM_MINE)
+		give_up(claim);
+	else if (!claim->mine_in_redis)
+		redis_missed = 1;
+	tell(claim);
+}
+
+/* Put the row of ${claim} if there is none; ${done} sees what there is. */
+static int
+pg_put(struct claim *claim, synq_pg_done_fn *done, void *ctx)
+{
+	static const char insert[] =
+	    "INSERT INTO operations.idempotency AS i (organization_id,"
+	    " key_hash, body_hash, job_id, expires_at)"
+	    " VALUES ($1, $2, $3, $4, $5)"
+	    " ON CONFLICT (organization_id, key_hash) DO UPDATE"
+	    " SET body_hash = excluded.body_hash, job_id = excluded.job_id,"
+	    " accepted = false, expires_at = excluded.expires_at"
+	    " WHERE i.expires_at <= $6";
+	static const char select[] =
+	    "SELECT job_id, body_hash, accepted FROM operations.idempotency"
+	    " WHERE organization_id = $1 AND key_hash = $2";
+	const struct synq_pg_param params[] = {
+		synq_pg_uuid(&claim->organization_id),
+		synq_pg_bytes(synq_slice_of(claim->key_hash, 32)),
+		synq_pg_bytes(synq_slice_of(claim->body_hash, 32)),
+		synq_pg_uuid(&claim->job_id),
+		synq_pg_time(claim->now_at + CLAIM_US),
+		synq_pg_time(claim->now_at),
+	};
+	const struct synq_pg_statement statements[] = {
+		{ insert, params, SYNQ_COUNT(params) },
+		{ select, params, 2 },
+	};
+	const struct synq_pg_transaction transaction = {
+		.organization_id = &claim->organization_id,
+		.statements = statements,
+		.count = SYNQ_COUNT(statements),
+		.done = done,
+		.ctx = ctx,
+	};
+
+	return synq_pg_start(claim->pg, &transaction);
+}
+
+/* Let PostgreSQL decide; if it takes no question either, nobody can. */
+static void
+ask_pg(struct claim *claim)
+{
+	if (pg_put(claim, on_row, claim) == 0)
+		return;
+	claim->answer = SYNQ_CLAIM_UNKNOWN;
+	give_up(claim);
+	synq_loop_defer(synq_pg_loop(claim->pg), tell, claim);
+}
+
+/* ---- Redis ---- */
+
+static void
+redis_release(struct synq_redis *redis, const struct synq_uuid *organization_id,
+    const uint8_t key_hash[32], const struct synq_uuid *job_id, int accepted)
+{
+	/* Only what is still ours; then it keeps the time it has left. */
+	static const char script[] =
+	    "local v = redis.call('GET', KEYS[1]) "
+	    "if not v or string.sub(v, 2, 17) ~= ARGV[1] then return 0 end "
+	    "if ARGV[2] == 'a' then "
+	    "redis.call('SET', KEYS[1], 'a' .. string.sub(v, 2), 'KEEPTTL') "
+	    "else redis.call('DEL', KEYS[1]) end "
+	    "return 1";
+	struct synq_buf name;
+	struct synq_slice words[6];
+
+	synq_buf_init(&name, MAX_NAME_BYTES);
+	write_name(&name, organization_id, key_hash);
+	words[0] = synq_slice_text("EVAL");
+	words[1] = synq_slice_text(script);
+	words[2] = synq_slice_text("1");
+	words[3] = synq_buf_view(&name);
+	words[4] = synq_uuid_slice(job_id);
+	words[5] = synq_slice_text(accepted ? "a" : "d");
+	/* Away: then the claim ends by itself (ACCEPTING_US). */
+	(void)!synq_redis_command(redis, words, SYNQ_COUNT(words), NULL, NULL);
+	synq_buf_done(&name);
+}
+
+/* 1 if Redis knows every key of the last day, else 0. */
+static int
+is_old(const struct claim *claim, struct synq_slice since)
+{
+	uint64_t since_at;
+
+	return synq_slice_u64(since, INT64_MAX, &since_at) == 0 &&
+	       claim->now_at - (int64_t)since_at >= CLAIM_US;
+}
+
+/* Redis has ${value} under the key of ${claim}. */
+static void
+read_value(struct claim *claim, struct synq_slice value)
+{
+	struct synq_uuid job_id;
+
+	memcpy(job_id.bytes, value.data + 1, sizeof(job_id.bytes));
+	compare(claim, &job_id, synq_slice_of(value.data + 17, 32),
+	    value.data[0] == 'a');
+}
+
+static void
+on_value(void *ctx, int rc, const struct synq_redis_reply *reply)
+{
+	struct claim *claim = ctx;
+	struct synq_redis_reply value;
+	struct synq_redis_reply since;
+
+	if (rc != 0) {
+		ask_pg(claim);
+		return;
+	}
+	value = synq_redis_element(reply, 0);
+	since = synq_redis_element(reply, 1);
+	if (value.type != SYNQ_REPLY_TEXT || value.text.bytes != VALUE_BYTES ||
+	    since.type != SYNQ_REPLY_TEXT) {
+		ask_pg(claim);
+		return;
+	}
+	if (claim->was_missed)
+		redis_missed = 0;
+	read_value(claim, value.text);
+	claim->mine_in_redis = claim->answer == SYNQ_CLAIM_MINE;
+	if (claim->mine_in_redis && !is_old(claim, since.text)) {
+		ask_pg(claim);
+		return;
+	}
+	/* For the day on which Redis cannot say; nobody waits for it. */
+	if (claim->mine_in_redis)
+		(void)!pg_put(claim, ignore, NULL);
+	tell(claim);
+}
+
+static int
+ask_redis(struct claim *claim)
+{
+	/* The age is noted anew if this Redis lacks what was claimed without.
+	 */
+	static const char script[] =
+	    "if ARGV[3] == '1' then redis.call('SET', KEYS[2], ARGV[2]) "
+	    "else redis.call('SET', KEYS[2], ARGV[2], 'NX') end "
+	    "redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[4]) "
+	    "return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])}";
+	char value[VALUE_BYTES] = { 'p' };
+	char now[24];
+	struct synq_buf name;
+	struct synq_slice words[9];
+	int rc;
+
+	claim->was_missed = redis_missed;
+	memcpy(value + 1, claim->job_id.bytes, 16);
+	memcpy(value + 17, claim->body_hash, 32);
+	(void)snprintf(now, sizeof(now), "%lld", (long long)claim->now_at);
+	synq_buf_init(&name, MAX_NAME_BYTES);
+	write_name(&name, &claim->organization_id, claim->key_hash);
+	words[0] = synq_slice_text("EVAL");
+	words[1] = synq_slice_text(script);
+	words[2] = synq_slice_text("2");
+	words[3] = synq_buf_view(&name);
+	words[4] = synq_slice_text(SINCE_KEY);
+	words[5] = synq_slice_of(value, sizeof(value));
+	words[6] = synq_slice_text(now);
+	words[7] = synq_slice_text(claim->was_missed ? "1" : "0");
+	words[8] = synq_slice_text(CLAIM_S_TEXT);
+	rc = synq_redis_command(
+	    claim->redis, words, SYNQ_COUNT(words), on_value, claim);
+	synq_buf_done(&name);
+	return rc;
+}
+
+/* ---- the interface ---- */
+
+void
+synq_store_claim(
+    const struct synq_claim_request *request, synq_claim_fn *fn, void *ctx)
+{
+	struct claim *claim = store_call_new(sizeof(*claim));
+
+	claim->redis = request->redis;
+	claim->pg = request->pg;
+	claim->fn = fn;
+	claim->ctx = ctx;
+	claim->organization_id = request->organization_id;
+	claim->job_id = request->job_id;
+	claim->now_at = request->now_at;
+	hash_key(request, claim->key_hash);
+	synq_hash(NULL, request->body, claim->body_hash, 32);
+	if (ask_redis(claim) != 0)
+		ask_pg(claim);
+}
+
+void
+synq_store_settle_claim(const struct synq_claim_request *request, int accepted)
+{
+	uint8_t key_hash[32];
+
+	hash_key(request, key_hash);
+	redis_release(request->redis, &request->organization_id, key_hash,
+	    &request->job_id, accepted);
+	pg_release(request->pg, &request->organization_id, key_hash,
+	    &request->job_id, accepted);
+}
+
+void
+synq_store_redis_age(struct synq_redis *redis, int64_t now_at)
+{
+	char now[24];
+	const struct synq_slice words[] = { synq_slice_text("SET"),
+		synq_slice_text(SINCE_KEY),
+		synq_slice_of(now, (size_t)snprintf(now, sizeof(now), "%lld",
+				       (long long)now_at)),
+		synq_slice_text("NX") };
+
+	/* Away: the first claim notes it. */
+	(void)!synq_redis_command(redis, words, SYNQ_COUNT(words), NULL, NULL);
+}
