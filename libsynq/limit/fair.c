@@ -225,8 +225,9 @@ lane_next(struct synq_fair *fair, int class)
 	size_t passed = 0;
 
 	for (;;) {
-		struct lane *lane =
-		    lane_of(synq_list_first(&fair->active[class]));
+		struct synq_link *first = synq_list_first(&fair->active[class]);
+		assert(first);
+		struct lane *lane = lane_of(first);
 
 		if (fair->turn[class] != lane) {
 			lane->deficit += turn_size(fair, lane);
