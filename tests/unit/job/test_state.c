@@ -65,8 +65,10 @@ test_page_has_no_other_moves(void **state)
 	size_t moves = 0;
 
 	assert_non_null(at);
-	while ((at = strstr(at, "\n| ")))
-		at += 3, rows += *at != '-';
+	while ((at = strstr(at, "\n| "))) {
+		at += 3;
+		rows += *at != '-';
+	}
 	for (int i = 0; i < SYNQ_JOB_STATES; i++)
 		for (int j = 0; j < SYNQ_JOB_STATES; j++)
 			moves += (size_t)synq_job_may(
