@@ -238,18 +238,13 @@ core_skip(struct partition *partition, const struct work *work)
 	return 0;
 }
 
-int
-core_request(
-    struct partition *partition, int64_t offset, struct synq_slice value)
+/* The tracker knows ${offset} as queued: make it a work, or be done with it. */
+static void
+core_take(struct partition *partition, int64_t offset, struct synq_slice value)
 {
 	struct core *core = partition->core;
-	struct work *work;
+	struct work *work = work_new(partition, offset, value);
 
-	if (!synq_track_seen(partition->track, offset)) {
-		core->counts.skipped_done++;
-		return !partition_room(partition);
-	}
-	work = work_new(partition, offset, value);
 	if (work == NULL) {
 		core->counts.skipped_corrupt++;
 		core->config.io.dead(
@@ -260,6 +255,41 @@ core_request(
 		partition_done(partition, offset);
 	} else {
 		core_place(partition, work);
+	}
+}
+
+int
+core_late(struct partition *partition)
+{
+	const int64_t offset = partition->late_offset;
+	int seen;
+
+	if (offset < 0)
+		return 1;
+	seen = synq_track_seen(partition->track, offset);
+	if (seen < 0)
+		return 0;
+	partition->late_offset = -1;
+	if (seen > 0)
+		core_take(partition, offset, synq_buf_view(&partition->late));
+	synq_buf_done(&partition->late);
+	return 1;
+}
+
+int
+core_request(
+    struct partition *partition, int64_t offset, struct synq_slice value)
+{
+	struct core *core = partition->core;
+	const int seen = synq_track_seen(partition->track, offset);
+
+	if (seen > 0) {
+		core_take(partition, offset, value);
+	} else if (seen == 0) {
+		core->counts.skipped_done++;
+	} else { /* behind a gap too wide for the map: keep it, read no on */
+		(void)synq_buf_slice(&partition->late, value);
+		partition->late_offset = offset;
 	}
 	core_pump(core);
 	return !partition_room(partition);

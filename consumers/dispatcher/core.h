@@ -174,6 +174,12 @@ int64_t core_tick(struct core *core);
 int core_request(
     struct partition *partition, int64_t offset, struct synq_slice value);
 
+/*
+ * Take the record of ${partition} that the tracker could not take before: 1 if
+ * there is none any more, else 0.
+ */
+int core_late(struct partition *partition);
+
 /* A cancel was read. */
 void core_cancel(struct core *core, const struct synq_cancel *cancel);
 

@@ -22,6 +22,8 @@
 
 /* Even a partition among many may hold a few of the largest requests. */
 #define MIN_PARTITION_BYTES (4U << 20)
+/* The largest record of a topic. */
+#define LATE_MAX_BYTES (2U << 20)
 
 static struct synq_slice
 known_key(const int64_t *offset)
@@ -38,6 +40,8 @@ partition_new(struct core *core, enum synq_source_topic topic, int32_t number)
 	partition->topic = topic;
 	partition->number = number;
 	partition->known = synq_map_new();
+	partition->late_offset = -1;
+	synq_buf_init(&partition->late, LATE_MAX_BYTES);
 	synq_list_init(&partition->works);
 	synq_list_push(&core->partitions, &partition->link);
 	return partition;
@@ -61,6 +65,7 @@ partition_free(struct partition **partition, int lost)
 	while ((known = synq_map_next(self->known, &cursor)) != NULL)
 		partition_known_drop(self, known);
 	synq_map_free(&self->known);
+	synq_buf_done(&self->late);
 	synq_track_free(&self->track);
 	synq_list_remove(&self->core->partitions, &self->link);
 	synq_mem_free(self);
@@ -275,6 +280,8 @@ partition_check_room(struct partition *partition)
 {
 	struct core *core = partition->core;
 
-	if (partition->stopped && partition_room(partition))
+	if (!partition->stopped || !core_late(partition))
+		return;
+	if (partition_room(partition))
 		core->config.io.resume(core->config.io_ctx, partition);
 }

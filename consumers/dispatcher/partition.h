@@ -37,10 +37,11 @@ struct partition {
 	struct synq_list works;
 	struct synq_map *known; /* source offset => struct known */
 	size_t bytes;
-	int stopped;      /* reading stopped for want of room */
-	int active;       /* settled: requests are read */
-	int64_t as_of_at; /* creation time of the last request read */
-	void *io;         /* the I/O side's own */
+	int stopped;          /* reading stopped for want of room */
+	int active;           /* settled: requests are read */
+	struct synq_buf late; /* a record that the tracker cannot take yet */
+	int64_t late_offset;  /* its offset; -1 = none */
+	void *io;             /* the I/O side's own */
 };
 
 /* The partition ${number} of ${topic}, just assigned. */
