@@ -22,6 +22,7 @@
 
 #include "base/arena.h"
 #include "base/mem.h"
+#include "http/socket.h"
 
 #define CONNECT_LIMIT_MS 5000
 #define MAX_HEADERS_BYTES 65536
@@ -90,7 +91,8 @@ on_before_sending(void *ctx, SYNQ_UNUSED char *remote_ip,
 
 /* What is the same for every call of a handle. */
 static void
-set_constants(struct synq_http_call *call, const char *user_agent)
+set_constants(struct synq_http_call *call, struct synq_http_sockets *sockets,
+    const char *user_agent)
 {
 	CURL *easy = call->easy;
 
@@ -102,6 +104,12 @@ set_constants(struct synq_http_call *call, const char *user_agent)
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_before_sending);
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
+	curl_easy_setopt(
+	    easy, CURLOPT_OPENSOCKETFUNCTION, synq_http_socket_open);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, sockets);
+	curl_easy_setopt(
+	    easy, CURLOPT_CLOSESOCKETFUNCTION, synq_http_socket_close);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, sockets);
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -117,7 +125,8 @@ set_constants(struct synq_http_call *call, const char *user_agent)
 }
 
 struct synq_http_call *
-synq_http_call_new(struct synq_http *client, const char *user_agent)
+synq_http_call_new(struct synq_http *client, struct synq_http_sockets *sockets,
+    const char *user_agent)
 {
 	struct synq_http_call *call = synq_mem_new(sizeof(*call));
 
@@ -129,7 +138,7 @@ synq_http_call_new(struct synq_http *client, const char *user_agent)
 	if (!call->easy || !call->url)
 		synq_http_call_free(&call);
 	else
-		set_constants(call, user_agent);
+		set_constants(call, sockets, user_agent);
 	return call;
 }
 

@@ -16,6 +16,8 @@
 #include "base/slice.h"
 #include "http/http.h"
 
+struct synq_http_sockets;
+
 struct synq_http_call {
 	struct synq_http *client;
 	CURL *easy;
@@ -36,9 +38,12 @@ struct synq_http_call {
 /* What of a call has arrived; defined by the client. */
 void synq_http_call_heard(struct synq_http_call *call);
 
-/* A call of ${client} with a handle of its own; NULL if curl has none. */
-struct synq_http_call *synq_http_call_new(
-    struct synq_http *client, const char *user_agent);
+/*
+ * A call of ${client} with a handle of its own, whose sockets are ${sockets};
+ * NULL if curl has none.
+ */
+struct synq_http_call *synq_http_call_new(struct synq_http *client,
+    struct synq_http_sockets *sockets, const char *user_agent);
 
 /* Free *${call}; sets it to NULL. */
 void synq_http_call_free(struct synq_http_call **call);

@@ -17,6 +17,7 @@
 
 #include "base/mem.h"
 #include "http/call.h"
+#include "http/socket.h"
 #include "loop/loop.h"
 
 struct synq_http {
@@ -29,18 +30,10 @@ struct synq_http {
 	struct synq_heap silences;  /* struct synq_http_call */
 	struct synq_list running;   /* calls */
 	struct synq_list kept;      /* calls without request */
-	struct synq_list sockets;   /* struct socket_watch */
-	int kick_due;               /* 1 = a kick is deferred */
-	int busy;                   /* inside deliver() */
+	struct synq_http_sockets sockets;
+	int kick_due; /* 1 = a kick is deferred */
+	int busy;     /* inside deliver() */
 	int freeing;
-};
-
-/* A descriptor that curl wants to be watched. */
-struct socket_watch {
-	struct synq_http *client;
-	struct synq_watch *watch;
-	struct synq_link link;
-	curl_socket_t fd;
 };
 
 static void deliver(struct synq_http *client);
@@ -57,13 +50,7 @@ destroy(struct synq_http *client)
 		synq_http_call_free(&call);
 	}
 	curl_multi_cleanup(client->multi);
-	while ((link = synq_list_shift(&client->sockets)) != NULL) {
-		struct socket_watch *sock =
-		    SYNQ_CONTAINER(link, struct socket_watch, link);
-
-		synq_watch_free(&sock->watch);
-		synq_mem_free(sock);
-	}
+	synq_http_sockets_done(&client->sockets);
 	synq_timer_free(&client->timer);
 	synq_timer_free(&client->silence);
 	synq_heap_done(&client->silences);
@@ -122,65 +109,13 @@ on_curl_timer(SYNQ_UNUSED CURLM *multi, long timeout_ms, void *ctx)
 }
 
 static void
-on_ready(void *ctx, unsigned events)
-{
-	struct socket_watch *sock = ctx;
-	struct synq_http *client = sock->client;
-	int mask = 0;
-	int running;
-
-	if (events & SYNQ_READABLE)
-		mask |= CURL_CSELECT_IN;
-	if (events & SYNQ_WRITABLE)
-		mask |= CURL_CSELECT_OUT;
-	curl_multi_socket_action(client->multi, sock->fd, mask, &running);
-	deliver(client);
-}
-
-static struct socket_watch *
-watch_socket(struct synq_http *client, curl_socket_t fd)
-{
-	struct socket_watch *sock = synq_mem_new(sizeof(*sock));
-
-	sock->client = client;
-	sock->fd = fd;
-	if (synq_watch_new(client->loop, fd, on_ready, sock, &sock->watch) !=
-	    0) {
-		synq_mem_free(sock);
-		return NULL;
-	}
-	synq_list_push(&client->sockets, &sock->link);
-	curl_multi_assign(client->multi, fd, sock);
-	return sock;
-}
-
-static int
-on_curl_socket(SYNQ_UNUSED CURL *easy, curl_socket_t fd, int what, void *ctx,
-    void *of_socket)
+on_ready(void *ctx, curl_socket_t fd, int mask)
 {
 	struct synq_http *client = ctx;
-	struct socket_watch *sock = of_socket;
-	unsigned events = 0;
+	int running;
 
-	if (what == CURL_POLL_REMOVE) {
-		if (!sock)
-			return 0;
-		curl_multi_assign(client->multi, fd, NULL);
-		synq_list_remove(&client->sockets, &sock->link);
-		synq_watch_free(&sock->watch);
-		synq_mem_free(sock);
-		return 0;
-	}
-	if (what & CURL_POLL_IN)
-		events |= SYNQ_READABLE;
-	if (what & CURL_POLL_OUT)
-		events |= SYNQ_WRITABLE;
-	if (!sock)
-		sock = watch_socket(client, fd);
-	if (!sock)
-		return -1;
-	synq_watch_set(sock->watch, events);
-	return 0;
+	curl_multi_socket_action(client->multi, fd, mask, &running);
+	deliver(client);
 }
 
 /* ---- calls ---- */
@@ -297,8 +232,8 @@ set_multi(struct synq_http *client)
 	long kept = (long)config->max_in_flight;
 
 	curl_multi_setopt(
-	    client->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
-	curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
+	    client->multi, CURLMOPT_SOCKETFUNCTION, synq_http_socket_want);
+	curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, &client->sockets);
 	curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
 	curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
 	curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
@@ -332,7 +267,7 @@ synq_http_new(struct synq_loop *loop, const struct synq_http_config *config,
 	synq_heap_init(&client->silences);
 	synq_list_init(&client->running);
 	synq_list_init(&client->kept);
-	synq_list_init(&client->sockets);
+	synq_http_sockets_init(&client->sockets, loop, on_ready, client);
 	set_multi(client);
 	*ret = client;
 	return 0;
@@ -345,7 +280,7 @@ take_call(struct synq_http *client)
 
 	if (link)
 		return SYNQ_CONTAINER(link, struct synq_http_call, link);
-	return synq_http_call_new(client, client->user_agent);
+	return synq_http_call_new(client, &client->sockets, client->user_agent);
 }
 
 int
