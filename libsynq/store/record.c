@@ -1,313 +1,567 @@
-/*
- * Merging.
- *
- * Happy path: a request makes its job's row, attempt.started moves it to
- * running, the result ends it; each becomes one row of the batch, however many
- * records there were.
- *
- * Any order is right: a row is moved only forward (record_forward, the same
- * order that the database keeps to), and what a record knows about the request
- * fills what was not known.  The first final state of a job stays.
- */
+#include "store/record.h"
 
 #include <string.h>
 
 #include "base/mem.h"
-#include "store/record_rows.h"
-
-#define ARENA_CHUNK_BYTES (1U << 20)
-/* Far above a full batch; the recorder stops at 8 MiB of records. */
-#define ARENA_MAX_BYTES (256U << 20)
-
-struct synq_batch *
-synq_batch_new(void)
-{
-	struct synq_batch *batch = synq_mem_new(sizeof(*batch));
-
-	batch->arena = synq_arena_new(ARENA_CHUNK_BYTES, ARENA_MAX_BYTES);
-	batch->jobs = synq_map_new();
-	batch->attempts = synq_map_new();
-	return batch;
-}
-
-void
-synq_batch_free(struct synq_batch **batch)
-{
-	struct synq_batch *self = *batch;
-
-	if (self == NULL)
-		return;
-	record_columns_free(&self->columns);
-	synq_map_free(&self->jobs);
-	synq_map_free(&self->attempts);
-	synq_arena_free(&self->arena);
-	synq_mem_free(self->offsets);
-	synq_mem_free(self);
-	*batch = NULL;
-}
-
-void
-synq_batch_clear(struct synq_batch *batch)
-{
-	synq_map_free(&batch->jobs);
-	synq_map_free(&batch->attempts);
-	synq_arena_free(&batch->arena);
-	batch->arena = synq_arena_new(ARENA_CHUNK_BYTES, ARENA_MAX_BYTES);
-	batch->jobs = synq_map_new();
-	batch->attempts = synq_map_new();
-	batch->offset_count = 0;
-	batch->records = 0;
-	batch->bytes = 0;
-}
-
-void
-synq_batch_clear_offsets(struct synq_batch *batch)
-{
-	batch->offset_count = 0;
-}
-
-size_t
-synq_batch_records(const struct synq_batch *batch)
-{
-	return batch->records;
-}
-
-size_t
-synq_batch_bytes(const struct synq_batch *batch)
-{
-	return batch->bytes;
-}
-
-void
-synq_batch_offset(struct synq_batch *batch, const char *topic,
-    int32_t partition, int64_t expected, int64_t next, int64_t as_of)
-{
-	struct record_offset *offset;
-
-	if (batch->offset_count == batch->offset_room) {
-		batch->offset_room = batch->offset_room * 2 + 16;
-		batch->offsets = synq_mem_resize(batch->offsets,
-		    batch->offset_room * sizeof(*batch->offsets));
-	}
-	offset = &batch->offsets[batch->offset_count++];
-	*offset = (struct record_offset){ .topic = topic,
-		.partition = partition,
-		.expected = expected,
-		.next = next,
-		.as_of = as_of };
-}
-
-/* A copy of ${slice} that lives as long as the batch's rows. */
-static struct synq_slice
-record_keep(struct synq_batch *batch, struct synq_slice slice)
-{
-	if (slice.bytes == 0)
-		return synq_slice_text(NULL);
-	return synq_arena_slice(batch->arena, slice);
-}
-
-static struct record_job *
-record_job(struct synq_batch *batch, const struct synq_uuid *organization_id,
-    const struct synq_uuid *id)
-{
-	struct record_job *job = synq_map_get(batch->jobs, synq_uuid_slice(id));
-
-	if (job != NULL)
-		return job;
-	job = synq_arena_alloc(batch->arena, sizeof(*job));
-	job->organization_id = *organization_id;
-	job->id = *id;
-	job->created_at = synq_uuid_time_us(id);
-	job->state = SYNQ_JOB_ACCEPTED;
-	job->usage = (struct synq_usage){ -1, -1, -1, -1 };
-	(void)synq_map_set(batch->jobs, synq_uuid_slice(&job->id), job);
-	return job;
-}
+#include "pg/pg.h"
+#include "store/batch.h"
 
 /*
- * Move ${job} to ${state} of ${attempt} if that is forward: 1, else 0.  The
- * order is rank, then attempt, then running before retrying; the first final
- * state stays.
+ * Writing a batch: one transaction of at most three statements, all sent at
+ * once.  The offsets move first, so that a batch of a member that was
+ * overtaken costs nothing and two of them never wait for each other's rows;
+ * then jobs with their results, then attempts.
+ *
+ * The rules of batch.c hold in the tables too: a job's (rank, attempts,
+ * retrying) only grows, a final row never changes.  A result is stored only in
+ * the statement that made its job final, so a later one finds nothing to do.
+ *
+ * Failure modes: FENCED by platform.move_offsets; a deadlock with another
+ * member is tried again; all else is the caller's, who may write the same
+ * batch again: rows that stand do not change, and make no events.
+ */
+
+/* Two members that met once seldom meet again. */
+#define MAX_TRIES 8
+/* excluded is further than the row j, which is not final. */
+#define JOB_MOVES                                                              \
+	"(excluded.state_rank > j.state_rank"                                  \
+	" OR (excluded.state_rank = 2 AND j.state_rank = 2"                    \
+	" AND (excluded.attempts, excluded.state = 'retrying')"                \
+	" > (j.attempts, j.state = 'retrying')))"
+
+static const char write_jobs[] =
+    "WITH changed AS ("
+    "INSERT INTO operations.job AS j (organization_id, id, state, state_rank,"
+    " key_id, endpoint, model, priority, metadata, request_id, retry_of,"
+    " created_at, deadline_at, started_at, ended_at, attempts, provider,"
+    " provider_model, answer_status, error_code, error, input_tokens,"
+    " output_tokens, cached_tokens, reasoning_tokens)"
+    " SELECT n.organization_id, n.id, n.state, n.state_rank, n.key_id,"
+    " n.endpoint, n.model, n.priority, platform.jsonb_or_null(n.metadata),"
+    " n.request_id, n.retry_of, n.created_at, n.deadline_at, n.started_at,"
+    " n.ended_at, n.attempts, n.provider, n.provider_model, n.answer_status,"
+    " n.error_code, n.error, n.input_tokens, n.output_tokens,"
+    " n.cached_tokens, n.reasoning_tokens"
+    " FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::uuid[],"
+    " $6::text[], $7::text[], $8::int[], $9::text[], $10::text[],"
+    " $11::uuid[], $12::timestamptz[], $13::timestamptz[],"
+    " $14::timestamptz[], $15::timestamptz[], $16::int[], $17::text[],"
+    " $18::text[], $19::int[], $20::text[], $21::text[], $22::bigint[],"
+    " $23::bigint[], $24::bigint[], $25::bigint[])"
+    " AS n (organization_id, id, state, state_rank, key_id, endpoint, model,"
+    " priority, metadata, request_id, retry_of, created_at, deadline_at,"
+    " started_at, ended_at, attempts, provider, provider_model,"
+    " answer_status, error_code, error, input_tokens, output_tokens,"
+    " cached_tokens, reasoning_tokens)"
+    " ON CONFLICT (organization_id, id) DO UPDATE SET"
+    " state = CASE WHEN " JOB_MOVES " THEN excluded.state ELSE j.state END,"
+    " state_rank = greatest(j.state_rank, excluded.state_rank),"
+    " key_id = coalesce(j.key_id, excluded.key_id),"
+    " endpoint = coalesce(j.endpoint, excluded.endpoint),"
+    " model = coalesce(j.model, excluded.model),"
+    " priority = coalesce(j.priority, excluded.priority),"
+    " metadata = coalesce(j.metadata, excluded.metadata),"
+    " request_id = coalesce(j.request_id, excluded.request_id),"
+    " retry_of = coalesce(j.retry_of, excluded.retry_of),"
+    " created_at = coalesce(j.created_at, excluded.created_at),"
+    " deadline_at = coalesce(j.deadline_at, excluded.deadline_at),"
+    " started_at = least(j.started_at, excluded.started_at),"
+    " attempts = greatest(j.attempts, excluded.attempts),"
+    " provider = CASE WHEN " JOB_MOVES
+    " THEN coalesce(excluded.provider, j.provider)"
+    " ELSE j.provider END,"
+    " provider_model = CASE WHEN " JOB_MOVES
+    " THEN coalesce(excluded.provider_model, j.provider_model)"
+    " ELSE j.provider_model END,"
+    " ended_at = excluded.ended_at,"
+    " answer_status = excluded.answer_status,"
+    " error_code = excluded.error_code,"
+    " error = excluded.error,"
+    " input_tokens = excluded.input_tokens,"
+    " output_tokens = excluded.output_tokens,"
+    " cached_tokens = excluded.cached_tokens,"
+    " reasoning_tokens = excluded.reasoning_tokens"
+    " WHERE j.state_rank < 9 AND (" JOB_MOVES
+    " OR (j.endpoint IS NULL AND excluded.endpoint IS NOT NULL)"
+    " OR excluded.started_at < coalesce(j.started_at, 'infinity'))"
+    " RETURNING organization_id, id, state, state_rank, attempts, model"
+    "), kept AS ("
+    "INSERT INTO operations.result"
+    " (organization_id, job_id, answer_status, body)"
+    " SELECT r.organization_id, r.job_id, r.answer_status, r.body"
+    " FROM unnest($26::uuid[], $27::uuid[], $28::int[], $29::bytea[])"
+    " AS r (organization_id, job_id, answer_status, body)"
+    " JOIN changed c ON c.organization_id = r.organization_id"
+    " AND c.id = r.job_id AND c.state_rank = 9"
+    " ON CONFLICT DO NOTHING)"
+    " SELECT organization_id, id, state, attempts, model FROM changed";
+
+enum {
+	JOB_ORGANIZATION,
+	JOB_ID,
+	JOB_STATE,
+	JOB_RANK,
+	JOB_KEY,
+	JOB_ENDPOINT,
+	JOB_MODEL,
+	JOB_PRIORITY,
+	JOB_METADATA,
+	JOB_REQUEST_ID,
+	JOB_RETRY_OF,
+	JOB_CREATED,
+	JOB_DEADLINE,
+	JOB_STARTED,
+	JOB_ENDED,
+	JOB_ATTEMPTS,
+	JOB_PROVIDER,
+	JOB_PROVIDER_MODEL,
+	JOB_ANSWER_STATUS,
+	JOB_ERROR_CODE,
+	JOB_ERROR,
+	JOB_INPUT,
+	JOB_OUTPUT,
+	JOB_CACHED,
+	JOB_REASONING,
+	RESULT_ORGANIZATION,
+	RESULT_JOB,
+	RESULT_STATUS,
+	RESULT_BODY,
+	JOB_PARAMS
+};
+
+static const enum synq_pg_type job_types[JOB_PARAMS] = { SYNQ_PG_UUID,
+	SYNQ_PG_UUID, SYNQ_PG_TEXT, SYNQ_PG_INT4, SYNQ_PG_UUID, SYNQ_PG_TEXT,
+	SYNQ_PG_TEXT, SYNQ_PG_INT4, SYNQ_PG_TEXT, SYNQ_PG_TEXT, SYNQ_PG_UUID,
+	SYNQ_PG_TIME, SYNQ_PG_TIME, SYNQ_PG_TIME, SYNQ_PG_TIME, SYNQ_PG_INT4,
+	SYNQ_PG_TEXT, SYNQ_PG_TEXT, SYNQ_PG_INT4, SYNQ_PG_TEXT, SYNQ_PG_TEXT,
+	SYNQ_PG_INT8, SYNQ_PG_INT8, SYNQ_PG_INT8, SYNQ_PG_INT8, SYNQ_PG_UUID,
+	SYNQ_PG_UUID, SYNQ_PG_INT4, SYNQ_PG_BYTEA };
+
+/*
+ * Whoever knows that an attempt ended wins over who knows that it began; what
+ * only the beginning knows is kept in either order.
+ */
+#define ATTEMPT_ENDS "excluded.state_rank > a.state_rank"
+
+static const char write_attempts[] =
+    "INSERT INTO operations.attempt AS a (organization_id, id, job_id,"
+    " attempt, state, state_rank, instance, boot_id, provider,"
+    " provider_model, started_at, ended_at, http_status, error_code, error,"
+    " input_tokens, output_tokens, cached_tokens, reasoning_tokens)"
+    " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[],"
+    " $5::text[], $6::int[], $7::text[], $8::uuid[], $9::text[],"
+    " $10::text[], $11::timestamptz[], $12::timestamptz[], $13::int[],"
+    " $14::text[], $15::text[], $16::bigint[], $17::bigint[], $18::bigint[],"
+    " $19::bigint[])"
+    " ON CONFLICT (organization_id, id) DO UPDATE SET"
+    " state = CASE WHEN " ATTEMPT_ENDS " THEN excluded.state"
+    " ELSE a.state END,"
+    " state_rank = greatest(a.state_rank, excluded.state_rank),"
+    " instance = coalesce(a.instance, excluded.instance),"
+    " boot_id = coalesce(a.boot_id, excluded.boot_id),"
+    " provider = coalesce(a.provider, excluded.provider),"
+    " provider_model = CASE WHEN " ATTEMPT_ENDS
+    " THEN coalesce(excluded.provider_model, a.provider_model)"
+    " ELSE coalesce(a.provider_model, excluded.provider_model) END,"
+    " started_at = least(a.started_at, excluded.started_at),"
+    " ended_at = CASE WHEN " ATTEMPT_ENDS
+    " THEN excluded.ended_at ELSE a.ended_at END,"
+    " http_status = CASE WHEN " ATTEMPT_ENDS
+    " THEN excluded.http_status ELSE a.http_status END,"
+    " error_code = CASE WHEN " ATTEMPT_ENDS
+    " THEN excluded.error_code ELSE a.error_code END,"
+    " error = CASE WHEN " ATTEMPT_ENDS " THEN excluded.error ELSE a.error END,"
+    " input_tokens = CASE WHEN " ATTEMPT_ENDS
+    " THEN excluded.input_tokens ELSE a.input_tokens END,"
+    " output_tokens = CASE WHEN " ATTEMPT_ENDS
+    " THEN excluded.output_tokens ELSE a.output_tokens END,"
+    " cached_tokens = CASE WHEN " ATTEMPT_ENDS
+    " THEN excluded.cached_tokens ELSE a.cached_tokens END,"
+    " reasoning_tokens = CASE WHEN " ATTEMPT_ENDS
+    " THEN excluded.reasoning_tokens ELSE a.reasoning_tokens END"
+    " WHERE " ATTEMPT_ENDS
+    " OR (a.instance IS NULL AND excluded.instance IS NOT NULL)";
+
+enum {
+	ATTEMPT_ORGANIZATION,
+	ATTEMPT_ID,
+	ATTEMPT_JOB,
+	ATTEMPT_NUMBER,
+	ATTEMPT_STATE,
+	ATTEMPT_RANK,
+	ATTEMPT_INSTANCE,
+	ATTEMPT_BOOT,
+	ATTEMPT_PROVIDER,
+	ATTEMPT_PROVIDER_MODEL,
+	ATTEMPT_STARTED,
+	ATTEMPT_ENDED,
+	ATTEMPT_HTTP_STATUS,
+	ATTEMPT_ERROR_CODE,
+	ATTEMPT_ERROR,
+	ATTEMPT_INPUT,
+	ATTEMPT_OUTPUT,
+	ATTEMPT_CACHED,
+	ATTEMPT_REASONING,
+	ATTEMPT_PARAMS
+};
+
+static const enum synq_pg_type attempt_types[ATTEMPT_PARAMS] = { SYNQ_PG_UUID,
+	SYNQ_PG_UUID, SYNQ_PG_UUID, SYNQ_PG_INT4, SYNQ_PG_TEXT, SYNQ_PG_INT4,
+	SYNQ_PG_TEXT, SYNQ_PG_UUID, SYNQ_PG_TEXT, SYNQ_PG_TEXT, SYNQ_PG_TIME,
+	SYNQ_PG_TIME, SYNQ_PG_INT4, SYNQ_PG_TEXT, SYNQ_PG_TEXT, SYNQ_PG_INT8,
+	SYNQ_PG_INT8, SYNQ_PG_INT8, SYNQ_PG_INT8 };
+
+static const char move_offsets[] =
+    "SELECT platform.move_offsets('" BATCH_CONSUMER "', $1, $2, $3, $4, $5)";
+
+enum {
+	OFFSET_TOPIC,
+	OFFSET_PARTITION,
+	OFFSET_EXPECTED,
+	OFFSET_NEXT,
+	OFFSET_AS_OF,
+	OFFSET_PARAMS
+};
+
+static const enum synq_pg_type offset_types[OFFSET_PARAMS] = { SYNQ_PG_TEXT,
+	SYNQ_PG_INT4, SYNQ_PG_INT8, SYNQ_PG_INT8, SYNQ_PG_TIME };
+
+/* The arrays of one statement. */
+struct columns {
+	struct synq_pg_array *arrays[JOB_PARAMS];
+	struct synq_pg_param params[JOB_PARAMS];
+	size_t count;
+};
+
+/* What of a transaction is built and freed again once it is sent. */
+struct writing {
+	struct columns jobs;
+	struct columns attempts;
+	struct columns offsets;
+	struct synq_pg_statement statements[3];
+	size_t count;
+};
+
+/* ---- columns ---- */
+
+static void
+columns_init(
+    struct columns *columns, const enum synq_pg_type *types, size_t count)
+{
+	size_t i;
+
+	columns->count = count;
+	for (i = 0; i < count; i++) {
+		columns->arrays[i] = synq_pg_array_new(types[i]);
+		columns->params[i] = synq_pg_array(columns->arrays[i]);
+	}
+}
+
+static void
+columns_done(struct columns *columns)
+{
+	size_t i;
+
+	for (i = 0; i < columns->count; i++)
+		synq_pg_array_free(&columns->arrays[i]);
+}
+
+static void
+add_int(struct columns *columns, int column, int64_t number)
+{
+	synq_pg_array_add(columns->arrays[column],
+	    synq_pg_int4(number > INT32_MAX ? INT32_MAX : (int32_t)number));
+}
+
+static void
+add_null(struct columns *columns, int column)
+{
+	synq_pg_array_add(columns->arrays[column], synq_pg_null());
+}
+
+/* Add ${number}; 0 is NULL. */
+static void
+add_some(struct columns *columns, int column, int64_t number)
+{
+	if (number == 0)
+		add_null(columns, column);
+	else
+		add_int(columns, column, number);
+}
+
+static void
+add_text(struct columns *columns, int column, struct synq_slice text)
+{
+	synq_pg_array_add(columns->arrays[column], synq_pg_text(text));
+}
+
+/* Add ${id}; the nil uuid is NULL. */
+static void
+add_id(struct columns *columns, int column, const struct synq_uuid *id)
+{
+	synq_pg_array_add(columns->arrays[column],
+	    synq_pg_uuid(synq_uuid_is_nil(id) ? NULL : id));
+}
+
+/* Add ${wall_us}; 0 is NULL. */
+static void
+add_time(struct columns *columns, int column, int64_t wall_us)
+{
+	synq_pg_array_add(columns->arrays[column],
+	    wall_us == 0 ? synq_pg_null() : synq_pg_time(wall_us));
+}
+
+/* Add ${tokens}, of which -1, or any number of a row that has not ended. */
+static void
+add_tokens(struct columns *columns, int column, const struct batch_end *end,
+    int64_t tokens)
+{
+	synq_pg_array_add(columns->arrays[column],
+	    end->ended_at == 0 || tokens < 0 ? synq_pg_null()
+					     : synq_pg_int8(tokens));
+}
+
+/* ---- rows ---- */
+
+static void
+add_details(struct columns *columns, const struct batch_job *job)
+{
+	const struct batch_details *details = &job->details;
+
+	add_id(columns, JOB_KEY, &details->key_id);
+	add_text(columns, JOB_ENDPOINT,
+	    job->has_details ? synq_slice_text(details->endpoint)
+			     : synq_slice_of(NULL, 0));
+	add_text(columns, JOB_METADATA, details->metadata);
+	add_text(columns, JOB_REQUEST_ID, details->request_id);
+	add_id(columns, JOB_RETRY_OF, &details->retry_of);
+	if (!job->has_details) {
+		add_text(columns, JOB_MODEL, synq_slice_of(NULL, 0));
+		add_null(columns, JOB_PRIORITY);
+		add_null(columns, JOB_CREATED);
+		add_null(columns, JOB_DEADLINE);
+		return;
+	}
+	add_text(columns, JOB_MODEL,
+	    synq_slice_of(details->model.bytes > 0 ? details->model.data : "",
+		details->model.bytes));
+	add_int(columns, JOB_PRIORITY, details->priority);
+	synq_pg_array_add(
+	    columns->arrays[JOB_CREATED], synq_pg_time(details->created_at));
+	synq_pg_array_add(
+	    columns->arrays[JOB_DEADLINE], synq_pg_time(details->deadline_at));
+}
+
+static void
+add_result(struct columns *columns, const struct batch_job *job)
+{
+	add_id(columns, RESULT_ORGANIZATION, &job->key.organization_id);
+	add_id(columns, RESULT_JOB, &job->key.id);
+	add_int(columns, RESULT_STATUS, job->answer_status);
+	synq_pg_array_add(columns->arrays[RESULT_BODY],
+	    synq_pg_bytes(synq_slice_of(
+		job->body.bytes > 0 ? job->body.data : "", job->body.bytes)));
+}
+
+static void
+add_job(struct columns *columns, const struct batch_job *job)
+{
+	const struct batch_end *end = &job->end;
+	const int ended = synq_job_final(job->state);
+
+	add_id(columns, JOB_ORGANIZATION, &job->key.organization_id);
+	add_id(columns, JOB_ID, &job->key.id);
+	add_text(columns, JOB_STATE,
+	    synq_slice_text(synq_job_state_name(job->state)));
+	add_int(columns, JOB_RANK, job->rank);
+	add_details(columns, job);
+	add_time(columns, JOB_STARTED, job->started_at);
+	add_time(columns, JOB_ENDED, end->ended_at);
+	add_int(columns, JOB_ATTEMPTS, job->attempts);
+	add_text(columns, JOB_PROVIDER, job->provider);
+	add_text(columns, JOB_PROVIDER_MODEL, job->provider_model);
+	if (ended)
+		add_int(columns, JOB_ANSWER_STATUS, job->answer_status);
+	else
+		add_null(columns, JOB_ANSWER_STATUS);
+	add_text(columns, JOB_ERROR_CODE, end->error_code);
+	add_text(columns, JOB_ERROR, end->error);
+	add_tokens(columns, JOB_INPUT, end, end->usage.input_tokens);
+	add_tokens(columns, JOB_OUTPUT, end, end->usage.output_tokens);
+	add_tokens(columns, JOB_CACHED, end, end->usage.cached_tokens);
+	add_tokens(columns, JOB_REASONING, end, end->usage.reasoning_tokens);
+	if (ended)
+		add_result(columns, job);
+}
+
+static void
+add_attempt(struct columns *columns, const struct batch_attempt *attempt)
+{
+	const struct batch_end *end = &attempt->end;
+
+	add_id(columns, ATTEMPT_ORGANIZATION, &attempt->key.organization_id);
+	add_id(columns, ATTEMPT_ID, &attempt->key.id);
+	add_id(columns, ATTEMPT_JOB, &attempt->job_id);
+	add_int(columns, ATTEMPT_NUMBER, attempt->attempt);
+	add_text(columns, ATTEMPT_STATE, synq_slice_text(attempt->state));
+	add_int(columns, ATTEMPT_RANK, attempt->rank);
+	add_text(columns, ATTEMPT_INSTANCE, attempt->instance);
+	add_id(columns, ATTEMPT_BOOT, &attempt->boot_id);
+	add_text(columns, ATTEMPT_PROVIDER, attempt->provider);
+	add_text(columns, ATTEMPT_PROVIDER_MODEL, attempt->provider_model);
+	add_time(columns, ATTEMPT_STARTED, attempt->started_at);
+	add_time(columns, ATTEMPT_ENDED, end->ended_at);
+	add_some(columns, ATTEMPT_HTTP_STATUS, attempt->http_status);
+	add_text(columns, ATTEMPT_ERROR_CODE, end->error_code);
+	add_text(columns, ATTEMPT_ERROR, end->error);
+	add_tokens(columns, ATTEMPT_INPUT, end, end->usage.input_tokens);
+	add_tokens(columns, ATTEMPT_OUTPUT, end, end->usage.output_tokens);
+	add_tokens(columns, ATTEMPT_CACHED, end, end->usage.cached_tokens);
+	add_tokens(
+	    columns, ATTEMPT_REASONING, end, end->usage.reasoning_tokens);
+}
+
+static void
+add_offset(struct columns *columns, const struct batch_offset *offset)
+{
+	add_text(columns, OFFSET_TOPIC, synq_slice_text(offset->topic));
+	add_int(columns, OFFSET_PARTITION, offset->partition);
+	synq_pg_array_add(
+	    columns->arrays[OFFSET_EXPECTED], synq_pg_int8(offset->expected));
+	synq_pg_array_add(
+	    columns->arrays[OFFSET_NEXT], synq_pg_int8(offset->next));
+	synq_pg_array_add(
+	    columns->arrays[OFFSET_AS_OF], synq_pg_time(offset->as_of));
+}
+
+/* ---- a transaction ---- */
+
+static void
+writing_add(struct writing *writing, const char *sql, struct columns *columns)
+{
+	writing->statements[writing->count++] =
+	    (struct synq_pg_statement){ sql, columns->params, columns->count };
+}
+
+static void
+writing_init(struct writing *writing, struct synq_batch *batch)
+{
+	size_t i;
+
+	writing->count = 0;
+	columns_init(&writing->offsets, offset_types, OFFSET_PARAMS);
+	columns_init(&writing->jobs, job_types, JOB_PARAMS);
+	columns_init(&writing->attempts, attempt_types, ATTEMPT_PARAMS);
+	for (i = 0; i < batch->offset_count; i++)
+		add_offset(&writing->offsets, &batch->offsets[i]);
+	for (i = 0; i < batch->jobs.count; i++)
+		add_job(&writing->jobs, batch->jobs.rows[i]);
+	for (i = 0; i < batch->attempts.count; i++)
+		add_attempt(&writing->attempts, batch->attempts.rows[i]);
+	writing_add(writing, move_offsets, &writing->offsets);
+	if (batch->jobs.count > 0)
+		writing_add(writing, write_jobs, &writing->jobs);
+	if (batch->attempts.count > 0)
+		writing_add(writing, write_attempts, &writing->attempts);
+}
+
+static void
+writing_done(struct writing *writing)
+{
+	columns_done(&writing->offsets);
+	columns_done(&writing->jobs);
+	columns_done(&writing->attempts);
+}
+
+/* ---- events ---- */
+
+/*
+ * Row ${row} of what changed as an event into ${ret}; 0 if its state did not
+ * change: then the row is further than the batch.
  */
 static int
-record_forward(
-    struct record_job *job, enum synq_job_state state, uint32_t attempt)
+read_event(const struct synq_batch *batch, const struct synq_pg_rows *rows,
+    size_t row, struct synq_event *ret)
 {
-	const int from = synq_job_rank(job->state);
-	const int to = synq_job_rank(state);
+	const struct batch_key key = { synq_pg_get_uuid(rows, row, 0),
+		synq_pg_get_uuid(rows, row, 1) };
+	const struct batch_job *job = batch_find_job(batch, &key);
 
-	if (synq_job_final(job->state) || to < from)
+	if (job == NULL || !synq_slice_is(synq_pg_get_slice(rows, row, 2),
+			       synq_job_state_name(job->state)))
 		return 0;
-	if (to == from && attempt < job->attempts)
-		return 0;
-	if (to == from && attempt == job->attempts &&
-	    (state == job->state || state == SYNQ_JOB_RUNNING))
-		return 0;
-	job->state = state;
-	if (attempt > job->attempts)
-		job->attempts = attempt;
+	ret->job_id = key.id;
+	ret->organization_id = key.organization_id;
+	ret->state = job->state;
+	ret->happened_at = job->happened_at;
+	ret->attempts = (uint32_t)synq_pg_get_int(rows, row, 3);
+	ret->model = synq_pg_get_slice(rows, row, 4);
+	ret->answer_status = job->answer_status;
+	ret->error_code = job->end.error_code;
 	return 1;
 }
 
-void
-synq_batch_request(struct synq_batch *batch, const struct synq_request *request)
-{
-	struct record_job *job =
-	    record_job(batch, &request->organization_id, &request->job_id);
-
-	batch->records++;
-	batch->bytes += sizeof(*job) + request->metadata.bytes;
-	(void)record_forward(job, SYNQ_JOB_QUEUED, 0);
-	if (job->known)
-		return;
-	job->known = 1;
-	job->key_id = request->key_id;
-	job->endpoint = request->endpoint;
-	job->priority = request->priority;
-	job->created_at = request->created_at;
-	job->deadline_at = request->deadline_at;
-	job->retry_of = request->retry_of;
-	job->model = record_keep(batch, request->model);
-	job->metadata = record_keep(batch, request->metadata);
-	job->request_id = record_keep(batch, request->request_id);
-}
-
-/* What ${outcome}, a result, knows about the request itself. */
 static void
-record_fill(struct synq_batch *batch, struct record_job *job,
-    const struct synq_outcome *outcome)
+tell(struct synq_batch *batch, const struct synq_pg_rows *rows)
 {
-	if (job->known)
-		return;
-	job->known = 1;
-	job->key_id = outcome->key_id;
-	job->endpoint = outcome->endpoint;
-	job->priority = outcome->priority;
-	job->created_at = outcome->created_at;
-	job->deadline_at = outcome->deadline_at;
-	job->retry_of = outcome->retry_of;
-	job->model = record_keep(batch, outcome->model);
-	job->metadata = record_keep(batch, outcome->metadata);
-	job->request_id = record_keep(batch, outcome->request_id);
+	const size_t count = rows != NULL ? synq_pg_row_count(rows) : 0;
+	struct synq_event *events = synq_mem_array(count, sizeof(*events));
+	size_t told = 0;
+	size_t row;
+
+	for (row = 0; row < count; row++)
+		told += (size_t)read_event(batch, rows, row, &events[told]);
+	batch->fn(batch->ctx, 0, events, told, NULL);
+	synq_mem_free(events);
 }
+
+/* ---- the interface ---- */
+
+static int write_start(struct synq_batch *batch);
 
 static void
-record_started(struct record_job *job, int64_t started_at)
+on_written(void *ctx, int rc, const struct synq_pg_rows *const *rows,
+    const struct synq_err *err)
 {
-	if (started_at != 0 &&
-	    (job->started_at == 0 || started_at < job->started_at))
-		job->started_at = started_at;
-}
+	struct synq_batch *batch = ctx;
 
-/* The final result of ${job}, if it is the first. */
-static void
-record_result(struct synq_batch *batch, struct record_job *job,
-    const struct synq_outcome *outcome)
-{
-	record_fill(batch, job, outcome);
-	if (!record_forward(job, outcome->state, outcome->attempt))
-		return;
-	job->ended_at = outcome->ended_at;
-	job->answer_status = outcome->answer_status;
-	job->error_code = record_keep(batch, outcome->error_code);
-	job->error = record_keep(batch, outcome->error);
-	job->usage = outcome->usage;
-	job->has_body = 1;
-	job->body = synq_arena_slice(batch->arena, outcome->body);
-}
-
-static void
-record_job_outcome(struct synq_batch *batch, const struct synq_outcome *outcome)
-{
-	struct record_job *job =
-	    record_job(batch, &outcome->organization_id, &outcome->job_id);
-
-	record_started(job, outcome->started_at);
-	if (outcome->provider.bytes > 0 && !synq_job_final(job->state)) {
-		job->provider = record_keep(batch, outcome->provider);
-		job->provider_model =
-		    record_keep(batch, outcome->provider_model);
-	}
-	switch (outcome->kind) {
-	case SYNQ_OUTCOME_STARTED:
-		(void)record_forward(job, SYNQ_JOB_RUNNING, outcome->attempt);
-		break;
-	case SYNQ_OUTCOME_FAILED:
-		(void)record_forward(job, SYNQ_JOB_RETRYING, outcome->attempt);
-		break;
-	case SYNQ_OUTCOME_RESULT:
-		record_result(batch, job, outcome);
-		break;
-	}
-}
-
-static struct record_attempt *
-record_attempt(struct synq_batch *batch, const struct synq_outcome *outcome)
-{
-	struct record_attempt *attempt = synq_map_get(
-	    batch->attempts, synq_uuid_slice(&outcome->attempt_id));
-
-	if (attempt != NULL)
-		return attempt;
-	attempt = synq_arena_alloc(batch->arena, sizeof(*attempt));
-	attempt->organization_id = outcome->organization_id;
-	attempt->id = outcome->attempt_id;
-	attempt->job_id = outcome->job_id;
-	attempt->attempt = outcome->attempt;
-	attempt->state = "started";
-	attempt->usage = (struct synq_usage){ -1, -1, -1, -1 };
-	attempt->provider = record_keep(batch, outcome->provider);
-	attempt->provider_model = record_keep(batch, outcome->provider_model);
-	(void)synq_map_set(
-	    batch->attempts, synq_uuid_slice(&attempt->id), attempt);
-	return attempt;
-}
-
-/* How an attempt ended that ended its job with ${state}. */
-static const char *
-record_attempt_state(const struct synq_outcome *outcome)
-{
-	if (outcome->kind == SYNQ_OUTCOME_FAILED)
-		return "failed";
-	if (outcome->state == SYNQ_JOB_SUCCEEDED)
-		return "succeeded";
-	return outcome->state == SYNQ_JOB_CANCELLED ? "cancelled" : "failed";
-}
-
-/* Every call is on record, whether its result was the first or not. */
-static void
-record_attempt_outcome(
-    struct synq_batch *batch, const struct synq_outcome *outcome)
-{
-	struct record_attempt *attempt;
-
-	if (synq_uuid_is_nil(&outcome->attempt_id))
-		return;
-	attempt = record_attempt(batch, outcome);
-	if (outcome->started_at != 0)
-		attempt->started_at = outcome->started_at;
-	if (outcome->kind == SYNQ_OUTCOME_STARTED) {
-		attempt->instance = record_keep(batch, outcome->instance);
-		attempt->boot_id = outcome->boot_id;
+	if (rc == 0) {
+		tell(batch, batch->jobs.count > 0 ? rows[1] : NULL);
 		return;
 	}
-	if (attempt->ended)
+	if (rc == -SYNQ_E_CONFLICT && batch->tries < MAX_TRIES &&
+	    write_start(batch) == 0)
 		return;
-	attempt->ended = 1;
-	attempt->state = record_attempt_state(outcome);
-	attempt->ended_at = outcome->ended_at;
-	attempt->http_status = outcome->http_status;
-	attempt->error_code = record_keep(batch, outcome->error_code);
-	attempt->error = record_keep(batch, outcome->error);
-	attempt->usage = outcome->usage;
+	batch->fn(batch->ctx, rc, NULL, 0, err);
 }
 
-void
-synq_batch_outcome(struct synq_batch *batch, const struct synq_outcome *outcome)
+static int
+write_start(struct synq_batch *batch)
 {
-	batch->records++;
-	batch->bytes += sizeof(struct record_job) + outcome->body.bytes +
-	                outcome->error.bytes;
-	record_job_outcome(batch, outcome);
-	record_attempt_outcome(batch, outcome);
+	struct synq_pg_transaction transaction = { .done = on_written,
+		.ctx = batch };
+	struct writing writing;
+	int rc;
+
+	batch->tries++;
+	writing_init(&writing, batch);
+	transaction.statements = writing.statements;
+	transaction.count = writing.count;
+	rc = synq_pg_start(batch->pg, &transaction);
+	writing_done(&writing);
+	return rc;
+}
+
+int
+synq_batch_write(
+    struct synq_batch *batch, struct synq_pg *pg, synq_batch_fn *fn, void *ctx)
+{
+	batch->pg = pg;
+	batch->fn = fn;
+	batch->ctx = ctx;
+	batch->tries = 0;
+	batch_sort(&batch->jobs);
+	batch_sort(&batch->attempts);
+	return write_start(batch);
 }

@@ -83,6 +83,22 @@ REVOKE ALL ON FUNCTION platform.move_offsets(
 GRANT EXECUTE ON FUNCTION platform.move_offsets(
     text, text[], integer[], bigint[], bigint[], timestamptz[]) TO synq_recorder;
 
+-- Metadata was checked as JSON when it came in, but jsonb is narrower (\u0000,
+-- lone surrogates, huge numbers): what it refuses is left out, because one such
+-- job would stop the recording of all others.
+CREATE FUNCTION platform.jsonb_or_null(input text) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN input::jsonb;
+EXCEPTION WHEN data_exception OR program_limit_exceeded
+        OR statement_too_complex THEN
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION platform.jsonb_or_null(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION platform.jsonb_or_null(text) TO synq_recorder;
+
 GRANT SELECT ON platform.schema_migration TO synq_admin;
 GRANT SELECT ON platform.setting
     TO synq_app, synq_recorder, synq_dispatcher, synq_admin;
