@@ -297,11 +297,18 @@ void
 control_free(struct control **control_ptr)
 {
 	struct control *control = *control_ptr;
+	struct sockaddr_un address = { 0 };
 	struct synq_link *link;
 	struct synq_link *after;
+	int folder;
 
 	if (control == NULL)
 		return;
+	folder = address_of(supervisor_dir(control->supervisor), &address);
+	if (folder >= 0) {
+		unlink(address.sun_path);
+		close(folder);
+	}
 	synq_list_foreach (&control->connections, link, after)
 		connection_free(SYNQ_CONTAINER(link, struct connection, link));
 	synq_watch_free(&control->watch);
