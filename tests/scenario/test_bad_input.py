@@ -1,0 +1,575 @@
+"""What enemies and mistaken clients send.  Every refusal has a status, the
+error's four members and a request id; afterwards the service serves on, and
+no job was made."""
+
+import json
+import socket
+import threading
+import time
+
+import httpx
+import openai
+import pytest
+
+from system import wait_for
+from wire import Raw, build
+
+CHAT = {"model": "fast", "messages": [{"role": "user", "content": "x"}]}
+JOB = {"endpoint": "/v1/chat/completions", "body": CHAT}
+GOOD = json.dumps(CHAT).encode()
+
+
+@pytest.fixture(scope="module")
+def port(system):
+    return system.ports[0]
+
+
+@pytest.fixture(scope="module")
+def auth(organization):
+    return {"authorization": f"Bearer {organization.key}"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_half_done(system, api):
+    """All that these tests sent was refused or is accounted for."""
+    yield
+    with system.pg() as pg:
+        assert pg.execute(
+            "SELECT count(*) FROM operations.job WHERE model NOT IN ("
+            "SELECT name FROM platform.model)").fetchone() == (0,)
+    time.sleep(1)
+    found = api.get("/v1/jobs?limit=100&metadata[bad]=yes").json()
+    assert found["data"] == []
+    listed = api.get("/v1/jobs?limit=100").json()
+    assert listed["data"] == [], "a refused request became a job"
+
+
+def check(answer, status, param=None, code=None):
+    assert answer is not None, "closed without an answer"
+    assert answer.status == status, answer
+    assert answer.headers["x-request-id"]
+    assert answer.headers["content-type"].startswith("application/json")
+    body = answer.json()
+    assert set(body) == {"error"}
+    error = body["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert isinstance(error["message"], str) and len(error["message"]) > 5
+    assert isinstance(error["type"], str) and error["type"]
+    assert error["param"] is None or isinstance(error["param"], str)
+    assert error["code"] is None or isinstance(error["code"], str)
+    if param is not None:
+        assert error["param"] == param, error
+    if code is not None:
+        assert error["code"] == code, error
+    return error
+
+
+def still_serves(raw, auth):
+    """The same connection takes a good request."""
+    raw.send(build("GET", "/v1/models", auth))
+    answer = raw.answer()
+    assert answer is not None and answer.status == 200, answer
+
+
+def post(port, auth, path, body, status, param=None, code=None):
+    """Send ${body}, expect a refusal on a connection that stays usable."""
+    with Raw(port) as raw:
+        raw.send(build("POST", path, auth, body))
+        error = check(raw.answer(), status, param, code)
+        still_serves(raw, auth)
+        return error
+
+
+# Not JSON, or JSON with faults.
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/jobs"])
+@pytest.mark.parametrize("body", [
+    b"hello", b"{", b"}", b'{"model":"fast",}', b"{'model':'fast'}", b"[1,2",
+    GOOD + b"x", GOOD + GOOD, b"\xef\xbb\xbf" + GOOD, b'{"model":NaN}', b'{"model":01}',
+    b'{"a":"\x01"}', b'{"a":"\\x"}', b'{"a":"\\ud800"}', b"\x00" * 10, b"",
+    b"   ", b"nul", b'{"a":1e}', b"/**/{}",
+], ids=repr)
+def test_not_json(port, auth, path, body):
+    post(port, auth, path, body, 400)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"1", b'"text"', b"null", b"true"], ids=repr)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/jobs"])
+def test_not_an_object(port, auth, path, body):
+    post(port, auth, path, body, 400)
+
+
+@pytest.mark.parametrize("bytes_", [
+    b"\xff", b"\xc3", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\x80",
+], ids=repr)
+def test_wrong_utf8(port, auth, bytes_):
+    body = b'{"model":"fast","messages":[{"role":"user","content":"' + bytes_ + b'"}]}'
+    error = post(port, auth, "/v1/chat/completions", body, 400)
+
+    assert "UTF-8" in error["message"]
+
+
+@pytest.mark.parametrize("body", [
+    b'{"model":"fast","model":"fast","messages":[{"role":"user","content":"x"}]}',
+    b'{"model":"fast","messages":[{"role":"user","role":"user","content":"x"}]}',
+    b'{"model":"fast","m\\u006fdel":"slow","messages":[{"role":"user","content":"x"}]}',
+    b'{"model":"fast","messages":[{"role":"user","content":"x"}],"v":{"a":1,"b":2,"a":3}}',
+], ids=range(4))
+def test_duplicate_keys(port, auth, body):
+    error = post(port, auth, "/v1/chat/completions", body, 400)
+
+    assert "twice" in error["message"] or "duplicate" in error["message"].lower()
+
+
+@pytest.mark.parametrize("opening,closing", [(b"[", b"]"), (b'{"a":', b"}")], ids=["[", "{"])
+@pytest.mark.parametrize("depth", [1000, 100000])
+def test_depth(port, auth, opening, closing, depth):
+    body = (b'{"model":"fast","messages":[{"role":"user","content":"x"}],"deep":'
+            + opening * depth + b"1" + closing * depth + b"}")
+    post(port, auth, "/v1/chat/completions", body, 400)
+
+
+def test_many_members_are_no_trouble(port, auth):
+    """A hundred thousand different names are checked in time."""
+    names = b",".join(b'"k%d":1' % n for n in range(60000))
+    began = time.monotonic()
+    post(port, auth, "/v1/chat/completions", b"{" + names + b"}", 400)
+    assert time.monotonic() - began < 3
+
+
+# Sizes.
+
+
+def test_64_mb_with_a_length(port, auth):
+    with Raw(port) as raw:
+        raw.send(build("POST", "/v1/jobs", {**auth, "content-type": "application/json",
+                                            "content-length": 64 << 20}))
+        check(raw.answer(), 413)
+        assert raw.is_closed(15)
+
+
+def test_64_mb_with_a_length_sent_whole(port, auth):
+    """Whoever sends on before reading gets the answer all the same."""
+    with Raw(port) as raw:
+        raw.send(build("POST", "/v1/jobs", {**auth, "content-type": "application/json",
+                                            "content-length": 64 << 20}))
+        sent = raw.send(b"x" * (64 << 20))
+        try:
+            check(raw.answer(), 413)
+        except ConnectionResetError:
+            pytest.fail(f"the answer was lost with the connection (sent all: {sent})")
+        assert raw.is_closed(15)
+
+
+def test_64_mb_chunked(port, auth):
+    with Raw(port) as raw:
+        raw.send(build("POST", "/v1/jobs", {**auth, "content-type": "application/json",
+                                            "transfer-encoding": "chunked"}))
+        chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+        for _ in range(1024):
+            if not raw.send(chunk):
+                break
+        try:
+            check(raw.answer(), 413)
+        except ConnectionResetError:
+            pytest.fail("the answer was lost with the connection")
+        assert raw.is_closed(15)
+
+
+def test_64_mb_from_the_sdk(system, organization):
+    with openai.OpenAI(base_url=system.urls[0] + "/v1", api_key=organization.key,
+                       max_retries=0) as sdk:
+        with pytest.raises(openai.APIStatusError) as caught:
+            sdk.chat.completions.create(
+                model="fast", messages=[{"role": "user", "content": "x" * (64 << 20)}])
+        assert caught.value.status_code == 413
+        assert len(sdk.models.list().data) > 3
+
+
+def test_a_little_too_large(port, auth):
+    body = GOOD[:-1] + b',"pad":"' + b"x" * (1 << 20) + b'"}'
+    with Raw(port) as raw:
+        raw.send(build("POST", "/v1/chat/completions", auth, body))
+        check(raw.answer(), 413)
+        assert raw.is_closed(15)
+
+
+@pytest.mark.parametrize("head,statuses", [
+    (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nhost: synq\r\n\r\n", (414, 431, 400)),
+    (b"GET /v1/models HTTP/1.1\r\nhost: synq\r\nx: " + b"y" * 40000 + b"\r\n\r\n", (431,)),
+    (b"GET /v1/models HTTP/1.1\r\nhost: synq\r\n" + b"x: y\r\n" * 200 + b"\r\n", (431,)),
+], ids=["line", "header", "headers"])
+def test_large_heads(port, head, statuses):
+    with Raw(port) as raw:
+        raw.send(head)
+        answer = raw.answer()
+        assert answer is not None and answer.status in statuses, answer
+        check(answer, answer.status)
+        assert raw.is_closed(15)
+
+
+# Who.
+
+
+@pytest.mark.parametrize("path,method", [
+    ("/v1/models", "GET"), ("/v1/jobs", "GET"), ("/v1/jobs", "POST"),
+    ("/v1/chat/completions", "POST"), ("/v1/jobs/job_" + "0" * 40, "GET")])
+def test_missing_key(port, auth, path, method):
+    with Raw(port) as raw:
+        raw.send(build(method, path, {}, GOOD if method == "POST" else None))
+        check(raw.answer(), 401)
+        still_serves(raw, auth)
+
+
+def malformed_keys(key):
+    mode, public, secret = key.split("_")[1:]
+    other = "0" if key[-1] != "0" else "1"
+    return {
+        "empty": "Bearer ", "no scheme": key, "other scheme": f"Basic {key}",
+        "short": "Bearer x", "cut": f"Bearer {key[:-1]}", "long": f"Bearer {key}0",
+        "checksum": f"Bearer {key[:-1]}{other}",
+        "prefix": f"Bearer sk-{key}", "mode": f"Bearer synq_best_{public}_{secret}",
+        "characters": f"Bearer synq_{mode}_{'-' * 16}_{secret}",
+        "two words": f"Bearer {key} {key}", "huge": "Bearer " + "A" * 8000,
+        "quote": f"Bearer synq_{mode}_{public[:-5]}' OR'_{secret}",
+    }
+
+
+@pytest.mark.parametrize("name", list(malformed_keys("synq_live_a_b")))
+def test_malformed_key(port, auth, organization, name):
+    value = malformed_keys(organization.key)[name]
+    with Raw(port) as raw:
+        raw.send(build("GET", "/v1/models", {"authorization": value}))
+        check(raw.answer(), 401)
+        still_serves(raw, auth)
+
+
+def test_two_keys(port, auth, organization):
+    with Raw(port) as raw:
+        raw.send(b"GET /v1/models HTTP/1.1\r\nhost: synq\r\n"
+                 + f"authorization: Bearer {organization.key}\r\n".encode() * 2 + b"\r\n")
+        answer = raw.answer()
+        assert answer.status in (400, 401), answer
+
+
+def test_revoked_key_is_refused_at_once_everywhere(system, organization):
+    key = system.key(organization.name)
+    for port in system.ports:
+        with Raw(port) as raw:
+            raw.send(build("GET", "/v1/models", {"authorization": f"Bearer {key}"}))
+            assert raw.answer().status == 200
+    system.revoke(key)
+    # Every intake reads synq.control by itself; at once is well under the
+    # 30 s after which a cached key is read again.
+    time.sleep(0.3)
+    for port in system.ports:
+        with Raw(port) as raw:
+            raw.send(build("POST", "/v1/jobs", {"authorization": f"Bearer {key}"},
+                           json.dumps(JOB).encode()))
+            check(raw.answer(), 401)
+
+
+# What.
+
+
+@pytest.mark.parametrize("method,path", [
+    ("GET", "/"), ("GET", "/v1"), ("GET", "/v1/"), ("GET", "/v2/models"), ("POST", "/v1/nothing"),
+    ("GET", "/v1/jobs/"), ("GET", "/v1/chat"), ("GET", "/v1//models"), ("GET", "/v1/jobs/a/b/c"),
+    ("POST", "/v1/images/generations"), ("GET", "/v1/%2e%2e/livez"), ("GET", "/v1/../livez"),
+    ("GET", "/../../etc/passwd"), ("GET", "/V1/MODELS"),
+])
+def test_unknown_endpoint(port, auth, method, path):
+    with Raw(port) as raw:
+        raw.send(build(method, path, auth, GOOD if method == "POST" else None))
+        check(raw.answer(), 404)
+        still_serves(raw, auth)
+
+
+@pytest.mark.parametrize("method,path,allowed", [
+    ("GET", "/v1/chat/completions", {"POST"}), ("DELETE", "/v1/jobs", {"GET", "POST"}),
+    ("PUT", "/v1/models", {"GET"}), ("PATCH", "/v1/jobs/job_" + "0" * 40, {"GET"}),
+    ("BREW", "/v1/models", {"GET"}),
+])
+def test_wrong_method(port, auth, method, path, allowed):
+    with Raw(port) as raw:
+        raw.send(build(method, path, auth))
+        answer = raw.answer()
+        check(answer, 405)
+        assert allowed <= {one.strip() for one in answer.headers["allow"].split(",")}
+        still_serves(raw, auth)
+
+
+@pytest.mark.parametrize("path,body", [
+    ("/v1/chat/completions", {**CHAT, "model": "nobody knows"}),
+    ("/v1/completions", {"model": "nobody", "prompt": "x"}),
+    ("/v1/embeddings", {"model": "FAST", "input": "x"}),
+])
+def test_unknown_model(port, auth, path, body):
+    post(port, auth, path, json.dumps(body).encode(), 404, "model", "model_not_found")
+
+
+def test_unknown_model_in_a_job(port, auth):
+    body = {**JOB, "body": {**CHAT, "model": "nobody"}}
+    post(port, auth, "/v1/jobs", json.dumps(body).encode(), 404, "body.model",
+         "model_not_found")
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data; boundary=x", "image/png"])
+def test_wrong_content_type(port, auth, kind):
+    head = build("POST", "/v1/chat/completions",
+                 {**auth, "content-type": kind, "content-length": len(GOOD)})
+    with Raw(port) as raw:
+        raw.send(head + GOOD)
+        check(raw.answer(), 415)
+
+
+MESSAGES = CHAT["messages"]
+FIELDS = [
+    # path, body, the parameter that is named
+    ("/v1/chat/completions", {"messages": MESSAGES}, "model"),
+    ("/v1/chat/completions", {"model": "fast"}, "messages"),
+    *(("/v1/chat/completions", {**CHAT, "model": value}, "model")
+      for value in (None, 1, True, [], {}, "", "x" * 257)),
+    *(("/v1/chat/completions", {**CHAT, "messages": value}, "messages")
+      for value in (None, 1, "x", {}, [])),
+    *(("/v1/chat/completions", {**CHAT, "messages": [value]}, "messages[0]")
+      for value in (None, 1, "x", [])),
+    *(("/v1/chat/completions", {**CHAT, "messages": [*MESSAGES, value]}, param)
+      for value, param in (
+          ({"content": "x"}, "messages[1].role"), ({"role": 1, "content": "x"}, "messages[1].role"),
+          ({"role": "boss", "content": "x"}, "messages[1].role"),
+          ({"role": "user", "content": 1}, "messages[1].content"),
+          ({"role": "user", "content": {}}, "messages[1].content"))),
+    *(("/v1/chat/completions", {**CHAT, "stream": value}, "stream")
+      for value in (True, 1, "true")),
+    ("/v1/completions", {"model": "fast"}, "prompt"),
+    *(("/v1/completions", {"model": "fast", "prompt": value}, "prompt") for value in (1, {}, True)),
+    ("/v1/embeddings", {"model": "fast"}, "input"),
+    *(("/v1/embeddings", {"model": "fast", "input": value}, "input") for value in (1, {}, None)),
+    *(("/v1/embeddings", {"model": "fast", "input": "x", "encoding_format": value},
+       "encoding_format") for value in (1, "hex", [])),
+    *(("/v1/embeddings", {"model": "fast", "input": "x", "dimensions": value}, "dimensions")
+      for value in (0, -1, 1.5, "3", [])),
+    ("/v1/jobs", {"body": CHAT}, "endpoint"),
+    ("/v1/jobs", {"endpoint": "/v1/chat/completions"}, "body"),
+    *(("/v1/jobs", {**JOB, "endpoint": value}, "endpoint")
+      for value in (None, 1, "/v1/models", "", "chat", [])),
+    *(("/v1/jobs", {**JOB, "body": value}, "body") for value in (None, "x", [], 1)),
+    ("/v1/jobs", {**JOB, "body": {"model": "fast"}}, "body.messages"),
+    ("/v1/jobs", {**JOB, "body": {**CHAT, "model": 1}}, "body.model"),
+    ("/v1/jobs", {**JOB, "body": {**CHAT, "stream": True}}, "body.stream"),
+    *(("/v1/jobs", {**JOB, "priority": value}, "priority") for value in (1, "urgent", [])),
+    *(("/v1/jobs", {**JOB, "deadline": value}, "deadline")
+      for value in (0, -1, 518401, 1.5, "tomorrow", "2020-01-01T00:00:00Z", [], True, 1e300)),
+    *(("/v1/jobs", {**JOB, "max_attempts": value}, "max_attempts")
+      for value in (0, 11, -1, "3", 1.5, [])),
+    *(("/v1/jobs", {**JOB, "metadata": value}, "metadata") for value in (1, "x", [])),
+    ("/v1/jobs", {**JOB, "metadata": {f"k{n}": "v" for n in range(17)}}, "metadata"),
+    ("/v1/jobs", {**JOB, "metadata": {"bad": 1}}, "metadata.bad"),
+    ("/v1/jobs", {**JOB, "metadata": {"bad": "v" * 513}}, "metadata.bad"),
+    ("/v1/jobs", {**JOB, "metadata": {"k" * 65: "v"}}, None),
+    ("/v1/jobs", {**JOB, "surprise": 1}, "surprise"),
+    ("/v1/jobs", {**JOB, "Endpoint": "x"}, "Endpoint"),
+]
+
+
+@pytest.mark.parametrize(
+    "path,body,param", FIELDS,
+    ids=[f"{n}-{path.split('/')[2]}-{param}" for n, (path, _, param) in enumerate(FIELDS)])
+def test_wrong_fields(port, auth, path, body, param):
+    error = post(port, auth, path, json.dumps(body).encode(), 400)
+
+    if param is not None:
+        assert error["param"] == param, error
+
+
+# Framing.
+
+
+def head_of(auth, *lines, method=b"POST", target=b"/v1/jobs"):
+    return (method + b" " + target + b" HTTP/1.1\r\nhost: synq\r\n"
+            + f"authorization: {auth['authorization']}\r\n".encode()
+            + b"content-type: application/json\r\n"
+            + b"".join(line + b"\r\n" for line in lines) + b"\r\n")
+
+
+BODY = json.dumps({**JOB, "metadata": {"bad": "yes"}}).encode()
+LENGTH = b"content-length: %d" % len(BODY)
+CHUNKS = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
+FRAMING = {
+    "length and chunked": ((LENGTH, b"transfer-encoding: chunked"), CHUNKS),
+    "chunked and length": ((b"transfer-encoding: chunked", LENGTH), CHUNKS),
+    "two lengths": ((LENGTH, LENGTH), BODY),
+    "two different lengths": ((LENGTH, b"content-length: 5"), BODY),
+    "list of lengths": ((LENGTH + b", %d" % len(BODY),), BODY),
+    "signed length": ((b"content-length: +%d" % len(BODY),), BODY),
+    "negative length": ((b"content-length: -1",), BODY),
+    "hexadecimal length": ((b"content-length: 0x%x" % len(BODY),), BODY),
+    "overflowing length": ((b"content-length: 18446744073709551999",), BODY),
+    "empty length": ((b"content-length: ",), BODY),
+    "two codings": ((b"transfer-encoding: gzip, chunked",), CHUNKS),
+    "unknown coding": ((b"transfer-encoding: xchunked",), CHUNKS),
+    "chunked twice": ((b"transfer-encoding: chunked",) * 2, CHUNKS),
+    "coding with tab": ((b"transfer-encoding: \x0bchunked",), CHUNKS),
+    "space before colon": ((b"transfer-encoding : chunked",), CHUNKS),
+    "folded": ((LENGTH, b"x-long: a", b" b"), BODY),
+    "no colon": ((LENGTH, b"x-nothing"), BODY),
+    "empty name": ((LENGTH, b": x"), BODY),
+    "NUL in a value": ((LENGTH, b"x-nul: a\0b"), BODY),
+    "control byte in a value": ((LENGTH, b"x-ctl: a\x07b"), BODY),
+    "bare CR in a value": ((LENGTH, b"x-cr: a\rb"), BODY),
+    "bare LF in a head": ((LENGTH, b"x-lf: a\nb: c"), BODY),
+    "second host": ((LENGTH, b"host: other"), BODY),
+    "chunk size with 0x": ((b"transfer-encoding: chunked",), b"0x5\r\nhello\r\n0\r\n\r\n"),
+    "chunk size with sign": ((b"transfer-encoding: chunked",), b"+5\r\nhello\r\n0\r\n\r\n"),
+    "chunk size too long": ((b"transfer-encoding: chunked",), b"0" * 17 + b"5\r\nhello\r\n0\r\n\r\n"),
+    "chunk size overflows": ((b"transfer-encoding: chunked",), b"FFFFFFFFFFFFFFFF\r\nx"),
+    "chunk size empty": ((b"transfer-encoding: chunked",), b"\r\nhello\r\n0\r\n\r\n"),
+    "chunk with bare LF": ((b"transfer-encoding: chunked",), b"5\nhello\n0\n\n"),
+    "chunk longer than said": ((b"transfer-encoding: chunked",), b"5\r\nhelloo\r\n0\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", list(FRAMING))
+def test_framing(port, auth, name):
+    """400 (501 for a coding that is not known), and closed: what follows on
+    the connection cannot be told from the body."""
+    lines, body = FRAMING[name]
+    smuggled = build("GET", "/v1/models", auth)
+    with Raw(port) as raw:
+        raw.send(head_of(auth, *lines) + body + smuggled)
+        answer = raw.answer()
+        assert answer is not None, "closed without a word"
+        assert answer.status in ((400, 501) if "coding" in name else (400, 413)), answer
+        check(answer, answer.status)
+        assert raw.answer() is None, "what followed was taken for a request"
+
+
+RAW = {
+    "bare LF": b"GET /v1/models HTTP/1.1\nhost: synq\n\n",
+    "no host": b"GET /v1/models HTTP/1.1\r\n\r\n",
+    "no version": b"GET /v1/models\r\n\r\n",
+    "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "HTTP/1.2x": b"GET /v1/models HTTP/1.11\r\nhost: synq\r\n\r\n",
+    "two spaces": b"GET  /v1/models HTTP/1.1\r\nhost: synq\r\n\r\n",
+    "NUL": b"GET /v1/mod\0els HTTP/1.1\r\nhost: synq\r\n\r\n",
+    "garbage": bytes(range(128, 256)) * 4 + b"\r\n\r\n",
+    "TLS": bytes.fromhex("16030100c8010000c40303") + b"\0" * 200 + b"\r\n\r\n",
+    "method in no token": b"G@T /v1/models HTTP/1.1\r\nhost: synq\r\n\r\n",
+    "leading space": b" GET /v1/models HTTP/1.1\r\nhost: synq\r\n\r\n",
+    "chunked in 1.0": b"POST /v1/jobs HTTP/1.0\r\nhost: synq\r\n"
+                      b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", list(RAW))
+def test_no_request(port, auth, name):
+    with Raw(port) as raw:
+        raw.send(RAW[name])
+        answer = raw.answer()
+        assert answer is not None, "closed without a word"
+        assert answer.status in (400, 405, 414, 505), answer
+        check(answer, answer.status)
+        assert raw.is_closed(15)
+
+
+def test_expectations(port, auth):
+    with Raw(port) as raw:
+        raw.send(head_of(auth, b"content-length: 2", b"expect: 100-continue"))
+        assert raw.answer(skip_interim=False).status == 100
+        raw.send(b"{}")
+        check(raw.answer(), 400)
+    with Raw(port) as raw:
+        raw.send(head_of(auth, b"content-length: 2", b"expect: miracles"))
+        check(raw.answer(), 417)
+    with Raw(port) as raw:
+        raw.send(build("POST", "/v1/jobs", {"expect": "100-continue", "content-length": 2}))
+        check(raw.answer(skip_interim=False), 401)
+
+
+def test_pipelined_requests_are_answered_in_order(port, auth):
+    with Raw(port) as raw:
+        raw.send(build("GET", "/v1/models/fast", auth) + build("GET", "/v1/nothing", auth)
+                 + build("POST", "/v1/jobs", auth, b"{") + build("GET", "/v1/models/slow", auth))
+        answers = [raw.answer() for _ in range(4)]
+        assert [one.status for one in answers] == [200, 404, 400, 200]
+        assert answers[0].json()["id"] == "fast" and answers[3].json()["id"] == "slow"
+        assert len({one.headers["x-request-id"] for one in answers}) == 4
+
+
+def test_headers_of_safety(port, auth):
+    with Raw(port) as raw:
+        for path in ("/v1/models", "/v1/nothing"):
+            raw.send(build("GET", path, auth))
+            headers = raw.answer().headers
+            assert headers["cache-control"] == "no-store"
+            assert headers["x-content-type-options"] == "nosniff"
+            assert "server" not in headers or not any(c.isdigit() for c in headers["server"])
+
+
+# Slowness.
+
+
+def test_header_drip(port, auth):
+    """Ten seconds for a head, however many bytes keep coming."""
+    began = time.monotonic()
+    with Raw(port, 30) as raw:
+        stopped = threading.Event()
+
+        def drip():
+            raw.send(b"GET /v1/models HTTP/1.1\r\n")
+            while not stopped.wait(0.25) and raw.send(b"x: y\r\n"):
+                pass
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            answer = raw.answer()
+        except ConnectionResetError:
+            answer = None
+        took = time.monotonic() - began
+        stopped.set()
+        thread.join()
+        if answer is not None:
+            check(answer, 408)
+        assert 8 <= took <= 13
+
+
+@pytest.mark.long
+def test_body_drip(port, auth):
+    """30 s and the time at the least rate for a body."""
+    began = time.monotonic()
+    with Raw(port, 60) as raw:
+        raw.send(head_of(auth, b"content-length: 1000"))
+        while time.monotonic() - began < 50 and raw.send(b"x"):
+            if raw.is_closed(0.2) or raw.rest:
+                break
+        check(raw.answer(), 408)
+        assert time.monotonic() - began < 45
+
+
+def test_many_half_open_requests_stop_nobody(port, auth, api):
+    """A thousand connections with half a head each."""
+    held = [socket.create_connection(("127.0.0.1", port)) for _ in range(1000)]
+    try:
+        for one in held:
+            one.sendall(b"POST /v1/jobs HTTP/1.1\r\nhost: synq\r\n")
+        began = time.monotonic()
+        assert api.get("/v1/models").status_code == 200
+        assert time.monotonic() - began < 2
+    finally:
+        for one in held:
+            one.close()
+
+
+def test_a_body_that_ends_early_makes_no_job(port, auth):
+    for _ in range(20):
+        with Raw(port) as raw:
+            raw.send(head_of(auth, LENGTH) + BODY[:-1])
+
+
+def test_nothing_died(system, api):
+    wait_for("all are ready", 10, lambda: all(
+        row["health"] == "ready" for row in system.processes()))
+    assert [row["restarts"] for row in system.processes("intake")] == [0, 0]
+    assert httpx.get(system.urls[0] + "/livez").status_code == 200
