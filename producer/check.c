@@ -12,6 +12,8 @@
 
 #define MODEL_MAX_CHARS 256
 #define EMBEDDING_MAX_INPUTS 2048
+/* Any 64-bit number: as a double the largest one is 2^63. */
+#define SEED_MAX 9223372036854775808.0
 
 enum kind { NUMBER, WHOLE, TEXT, TRUTH, ARRAY, OBJECT, TEXT_OR_ARRAY, ANY };
 
@@ -35,7 +37,7 @@ static const struct member chat_members[] = {
 	{ "top_logprobs", WHOLE, 0, 20 },
 	{ "logprobs", TRUTH, 0, 0 },
 	{ "logit_bias", OBJECT, 0, 0 },
-	{ "seed", WHOLE, -9.2e18, 9.2e18 },
+	{ "seed", WHOLE, -SEED_MAX, SEED_MAX },
 	{ "stop", TEXT_OR_ARRAY, 0, 0 },
 	{ "stream", TRUTH, 0, 0 },
 	{ "stream_options", OBJECT, 0, 0 },
@@ -60,7 +62,7 @@ static const struct member completion_members[] = {
 	{ "logprobs", WHOLE, 0, 5 },
 	{ "max_tokens", WHOLE, 0, 1e9 },
 	{ "echo", TRUTH, 0, 0 },
-	{ "seed", WHOLE, -9.2e18, 9.2e18 },
+	{ "seed", WHOLE, -SEED_MAX, SEED_MAX },
 	{ "stop", TEXT_OR_ARRAY, 0, 0 },
 	{ "stream", TRUTH, 0, 0 },
 	{ "suffix", TEXT, 0, 0 },
@@ -172,7 +174,7 @@ check_member(const struct member *member, struct synq_json value,
 	if (synq_json_double(value, &number) != 0 ||
 	    !(number >= member->min && number <= member->max))
 		return check_fault_set(fault, "invalid_value", name,
-		    "'%s' must be from %g to %g.", name, member->min,
+		    "'%s' must be from %.15g to %.15g.", name, member->min,
 		    member->max);
 	return 0;
 }
@@ -209,6 +211,24 @@ check_members(const struct member *members, struct synq_json body,
 	return 0;
 }
 
+/* The name ${model} without escapes into ${ret}; 0, or -1 if it is none. */
+static int
+check_plain(struct synq_json model, struct check_request *ret)
+{
+	struct synq_buf name;
+	int rc = synq_json_plain(model, &ret->model);
+
+	if (rc == 0 || ret->arena == NULL || model.type != SYNQ_JSON_STRING)
+		return rc;
+	synq_buf_init(&name, MODEL_MAX_CHARS);
+	rc = synq_json_string(model, &name);
+	ret->model = synq_arena_slice(ret->arena, synq_buf_view(&name));
+	synq_buf_done(&name);
+	if (rc != 0) /* too long, which the caller says */
+		ret->model.bytes = 0;
+	return 0;
+}
+
 static int
 check_model(struct synq_json body, const char *prefix,
     struct check_request *ret, struct check_fault *fault)
@@ -223,9 +243,9 @@ check_model(struct synq_json body, const char *prefix,
 		    "'%s' is missing: name a model, GET /v1/models lists "
 		    "them.",
 		    name);
-	if (synq_json_plain(model, &ret->model) != 0)
+	if (check_plain(model, ret) != 0)
 		return check_fault_set(fault, "invalid_type", name,
-		    "'%s' must be a string without escapes.", name);
+		    "'%s' must be a string.", name);
 	if (ret->model.bytes == 0 || ret->model.bytes > MODEL_MAX_CHARS)
 		return check_fault_set(fault, "invalid_value", name,
 		    "'%s' must be 1 to %d characters long.", name,

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/attr.h"
 #include "base/slice.h"
 #include "proto/request.h"
@@ -32,12 +33,18 @@ int check_parse(
 
 /* A request body that passed. */
 struct check_request {
+	/*
+	 * Set by the caller: holds a model's name that had escapes, such as
+	 * "org\/m"; NULL = such a name is refused.
+	 */
+	struct synq_arena *arena;
 	struct synq_json body;   /* the whole object */
 	struct synq_slice model; /* the name, without escapes */
 };
 
 /*
- * Check that ${text} is a body for ${endpoint}; what it says into ${ret}.
+ * Check that ${text} is a body for ${endpoint}; what it says into ${ret}, of
+ * which the arena is the caller's.
  * Returns 0, or -1 and ${fault}.
  */
 int check_request(enum synq_endpoint endpoint, struct synq_slice text,
@@ -58,13 +65,16 @@ struct check_job {
 };
 
 /*
- * Check that ${text} is a job, at ${now_at}; what it says into ${ret}.
- * Returns 0, or -1 and ${fault}.
+ * Check that ${text} is a job, at ${now_at}; what it says into ${ret}, of which
+ * request.arena is the caller's.  Returns 0, or -1 and ${fault}.
  */
 int check_job(struct synq_slice text, int64_t now_at, struct check_job *ret,
     struct check_fault *fault);
 
-/* Check metadata: <= 16 pairs, names <= 64, texts <= 512 characters. */
+/*
+ * Check the metadata ${value}: <= 16 pairs, names <= 64, texts <= 512
+ * characters; 0, or -1 and ${fault}.
+ */
 int check_metadata(struct synq_json value, struct check_fault *fault);
 
 #endif

@@ -11,6 +11,9 @@
 #define METADATA_MAX_PAIRS 16
 #define METADATA_MAX_NAME 64
 #define METADATA_MAX_TEXT 512
+/* As it stands, white space and escapes included: schema/messages/request.md.
+ */
+#define METADATA_MAX_BYTES 131072
 #define ATTEMPTS_MAX 10
 /* Requests are kept seven days; a job must end before (decisions 12). */
 #define DEADLINE_MAX_US (6LL * 86400 * 1000000)
@@ -44,6 +47,10 @@ check_metadata(struct synq_json value, struct check_fault *fault)
 	if (value.type != SYNQ_JSON_OBJECT)
 		return check_fault_set(fault, "invalid_type", "metadata",
 		    "'metadata' must be an object of strings.");
+	if (value.raw.bytes > METADATA_MAX_BYTES)
+		return check_fault_set(fault, "invalid_value", "metadata",
+		    "'metadata' must be at most %d bytes long.",
+		    METADATA_MAX_BYTES);
 	while (synq_json_next(&cursor, &name, &text)) {
 		key = (struct synq_json){ SYNQ_JSON_STRING, name };
 		if (text.type != SYNQ_JSON_STRING ||
@@ -64,19 +71,25 @@ static int
 job_endpoint(
     struct synq_json value, struct check_job *ret, struct check_fault *fault)
 {
-	struct synq_slice path;
+	static const enum synq_endpoint all[] = { SYNQ_ENDPOINT_CHAT,
+		SYNQ_ENDPOINT_COMPLETIONS, SYNQ_ENDPOINT_EMBEDDINGS };
+	size_t i;
 
 	if (value.type == SYNQ_JSON_NONE)
 		return check_fault_set(fault, "missing_required_parameter",
 		    "endpoint",
 		    "'endpoint' is missing: one of /v1/chat/completions, "
 		    "/v1/completions, /v1/embeddings.");
-	if (synq_json_plain(value, &path) != 0 ||
-	    synq_endpoint_parse(path, &ret->endpoint) != 0)
-		return check_fault_set(fault, "unknown_endpoint", "endpoint",
-		    "'endpoint' must be one of /v1/chat/completions, "
-		    "/v1/completions, /v1/embeddings.");
-	return 0;
+	/* Not by its raw text: "\/v1\/embeddings" is the same name. */
+	for (i = 0; i < SYNQ_COUNT(all); i++) {
+		if (!synq_json_is(value, synq_endpoint_path(all[i])))
+			continue;
+		ret->endpoint = all[i];
+		return 0;
+	}
+	return check_fault_set(fault, "unknown_endpoint", "endpoint",
+	    "'endpoint' must be one of /v1/chat/completions, "
+	    "/v1/completions, /v1/embeddings.");
 }
 
 static int
@@ -169,7 +182,8 @@ check_job(struct synq_slice text, int64_t now_at, struct check_job *ret,
 	struct synq_json job;
 	struct synq_json value;
 
-	*ret = (struct check_job){ .priority = SYNQ_PRIORITY_INTERACTIVE };
+	*ret = (struct check_job){ .priority = SYNQ_PRIORITY_INTERACTIVE,
+		.request.arena = ret->request.arena };
 	if (check_parse(text, &job, fault) != 0)
 		return -1;
 	cursor = synq_json_walk(job);
@@ -181,10 +195,13 @@ check_job(struct synq_slice text, int64_t now_at, struct check_job *ret,
 	if (job_endpoint(value, ret, fault) != 0)
 		return -1;
 	value = synq_json_member(job, "body");
-	if (value.type != SYNQ_JSON_OBJECT)
+	if (value.type == SYNQ_JSON_NONE || value.type == SYNQ_JSON_NULL)
 		return check_fault_set(fault, "missing_required_parameter",
 		    "body",
 		    "'body' is missing: the JSON object that the endpoint "
 		    "takes.");
+	if (value.type != SYNQ_JSON_OBJECT)
+		return check_fault_set(fault, "invalid_type", "body",
+		    "'body' must be the JSON object that the endpoint takes.");
 	return check_body(ret->endpoint, value, "body.", &ret->request, fault);
 }

@@ -12,18 +12,20 @@
 #include "codec/url.h"
 #include "intake.h"
 #include "job/id.h"
+#include "json/scan.h"
 #include "json/write.h"
 
 #define FILTER_LIMIT_DEFAULT 20
 #define FILTER_LIMIT_MAX 100
-#define FILTER_TEXT_MAX 1024
+#define FILTER_TEXT_MAX 2048
 #define FILTER_PARAMETERS_MAX 32
 
 /* What is read so far. */
 struct filter_state {
 	struct api_call *call;
 	struct synq_job_filter *filter;
-	struct synq_buf metadata; /* members of the JSON object, no braces */
+	struct synq_buf metadata; /* the JSON object, its last brace missing */
+	unsigned seen;            /* bit i: filter_parameters[i] was given */
 	const char *expected;     /* of a value that was wrong */
 };
 
@@ -95,6 +97,21 @@ static const struct {
 	{ "created_before", filter_to },
 };
 
+/* 1 if the object as it stands is JSON: no name stands there twice. */
+static int
+filter_metadata_valid(struct synq_buf *metadata)
+{
+	struct synq_json object;
+	int rc;
+
+	(void)synq_buf_char(metadata, '}');
+	if (metadata->overflow)
+		return 0;
+	rc = synq_json_parse(synq_buf_view(metadata), &object, NULL);
+	metadata->bytes--;
+	return rc == 0;
+}
+
 /* metadata[NAME]=VALUE: one more member of the object to be contained. */
 static int
 filter_metadata(
@@ -105,17 +122,34 @@ filter_metadata(
 	state->expected = "text of up to 512 characters";
 	name.data += strlen("metadata[");
 	name.bytes -= strlen("metadata[") + 1;
-	if (name.bytes == 0 || name.bytes > 256 || value.bytes > 2048 ||
-	    !synq_slice_utf8(name) || !synq_slice_utf8(value))
+	if (name.bytes == 0 || name.bytes > 256 || value.bytes > 2048)
 		return -1;
+	(void)synq_buf_char(
+	    &state->metadata, state->metadata.bytes == 0 ? '{' : ',');
 	synq_json_start(&json, &state->metadata);
-	if (state->metadata.bytes > 0)
-		(void)synq_buf_char(&state->metadata, ',');
 	synq_json_slice(&json, name);
 	(void)synq_buf_char(&state->metadata, ':');
 	synq_json_start(&json, &state->metadata);
 	synq_json_slice(&json, value);
-	return state->metadata.overflow ? -1 : 0;
+	if (filter_metadata_valid(&state->metadata))
+		return 0;
+	state->expected = "given once";
+	return -1;
+}
+
+/* The parameter ${index} with ${value}; state and status are the same one. */
+static int
+filter_known(struct filter_state *state, size_t index, struct synq_slice value)
+{
+	size_t first = 0;
+
+	while (filter_parameters[first].read != filter_parameters[index].read)
+		first++;
+	state->expected = "given once";
+	if ((state->seen & 1U << first) != 0)
+		return -1;
+	state->seen |= 1U << first;
+	return filter_parameters[index].read(state, value);
 }
 
 static int
@@ -129,7 +163,7 @@ filter_one(
 		return filter_metadata(state, name, value);
 	for (i = 0; i < SYNQ_COUNT(filter_parameters); i++) {
 		if (synq_slice_is(name, filter_parameters[i].name))
-			return filter_parameters[i].read(state, value);
+			return filter_known(state, i, value);
 	}
 	state->expected = NULL;
 	return -1;
@@ -141,7 +175,7 @@ filter_refuse(const struct filter_state *state, struct synq_slice name)
 	const struct api_error error = { .status = 400,
 		.code = state->expected == NULL ? "unknown_parameter"
 		                                : "invalid_value",
-		.param = name.data };
+		.param = name.bytes == 0 ? NULL : name.data };
 
 	if (state->expected == NULL)
 		api_refuse(state->call, &error,
@@ -149,24 +183,50 @@ filter_refuse(const struct filter_state *state, struct synq_slice name)
 		    "state, model, created_after, created_before and "
 		    "metadata[NAME].");
 	else
-		api_refuse(state->call, &error, "'%s' must be %s.", name.data,
-		    state->expected);
+		api_refuse(state->call, &error, "'%s' must be %s.",
+		    name.bytes == 0 ? "The query" : name.data, state->expected);
 }
 
-/* The decoded ${raw} in the exchange's arena, NUL-terminated. */
+/*
+ * The decoded *${text}, where '+' stands for a space, in the exchange's arena,
+ * NUL-terminated; 0, or -1 and an empty *${text} if it is no text.
+ */
 static int
-filter_decode(
-    const struct api_call *call, struct synq_slice raw, struct synq_slice *ret)
+filter_decode(const struct api_call *call, struct synq_slice *text)
 {
-	struct synq_buf text;
-	int rc;
+	struct synq_arena *arena = synq_exchange_arena(call->exchange);
+	struct synq_buf plain;
+	char *raw;
+	size_t i;
+	int rc = -1;
 
-	synq_buf_init(&text, FILTER_TEXT_MAX * 2);
-	rc = synq_url_decode(raw, &text);
-	*ret = synq_arena_slice(
-	    synq_exchange_arena(call->exchange), synq_buf_view(&text));
-	synq_buf_done(&text);
-	return rc;
+	synq_buf_init(&plain, FILTER_TEXT_MAX);
+	if (text->bytes <= 3 * FILTER_TEXT_MAX) {
+		raw = synq_arena_raw(arena, text->bytes);
+		for (i = 0; i < text->bytes; i++)
+			raw[i] = text->data[i] == '+' ? ' ' : text->data[i];
+		rc = synq_url_decode(synq_slice_of(raw, text->bytes), &plain);
+	}
+	if (rc == 0 && !synq_slice_utf8(synq_buf_view(&plain)))
+		rc = -1;
+	*text = synq_arena_slice(
+	    arena, rc == 0 ? synq_buf_view(&plain) : synq_slice_text(NULL));
+	synq_buf_done(&plain);
+	return rc == 0 ? 0 : -1;
+}
+
+/* Take one pair, still encoded, and refuse it if it is wrong. */
+static int
+filter_pair(
+    struct filter_state *state, struct synq_slice name, struct synq_slice value)
+{
+	state->expected = "percent-encoded UTF-8 of up to 2,048 bytes";
+	if (filter_decode(state->call, &name) == 0 &&
+	    filter_decode(state->call, &value) == 0 &&
+	    filter_one(state, name, value) == 0)
+		return 0;
+	filter_refuse(state, name);
+	return -1;
 }
 
 int
@@ -182,18 +242,16 @@ filter_read(struct api_call *call, struct synq_job_filter *ret)
 	*ret = (struct synq_job_filter){ .limit = FILTER_LIMIT_DEFAULT };
 	synq_buf_init(&state.metadata, 16384);
 	while (rc == 0 && synq_url_query_next(&query, &name, &value)) {
-		state.expected = "percent-encoded UTF-8";
-		if (filter_decode(call, name, &name) != 0 ||
-		    filter_decode(call, value, &value) != 0 ||
-		    ++count > FILTER_PARAMETERS_MAX ||
-		    filter_one(&state, name, value) != 0) {
-			filter_refuse(&state, name);
+		rc = filter_pair(&state, name, value);
+		if (rc == 0 && ++count > FILTER_PARAMETERS_MAX) {
+			state.expected = "of at most 32 parameters";
+			filter_refuse(&state, synq_slice_text(NULL));
 			rc = -1;
 		}
 	}
 	if (rc == 0 && state.metadata.bytes > 0)
 		ret->metadata = synq_slice_text(synq_arena_printf(
-		    synq_exchange_arena(call->exchange), "{%.*s}",
+		    synq_exchange_arena(call->exchange), "%.*s}",
 		    (int)state.metadata.bytes, state.metadata.data));
 	synq_buf_done(&state.metadata);
 	return rc;

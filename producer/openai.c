@@ -63,6 +63,7 @@ openai_handle(struct api_call *call, enum synq_endpoint endpoint)
 
 	plan.body = synq_exchange_body(call->exchange);
 	plan.job.endpoint = endpoint;
+	plan.job.request.arena = synq_exchange_arena(call->exchange);
 	plan.job.priority = SYNQ_PRIORITY_INTERACTIVE;
 	if (check_request(endpoint, plan.body, &plan.job.request, &fault) !=
 	    0) {

@@ -13,6 +13,7 @@ jobs_submit(struct api_call *call)
 	struct accept_plan plan = { .mode = ACCEPT_ANSWER_202 };
 	struct check_fault fault;
 
+	plan.job.request.arena = synq_exchange_arena(call->exchange);
 	if (check_job(synq_exchange_body(call->exchange),
 		synq_loop_wall_us(call->intake->loop), &plan.job,
 		&fault) != 0) {
