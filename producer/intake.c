@@ -234,12 +234,12 @@ intake_stop(void *ctx)
 	synq_producer_free(&intake->producer, FLUSH_LIMIT_MS);
 	synq_reader_close(&intake->control);
 	synq_reader_free(&intake->reader, LEAVE_LIMIT_MS);
-	withdrawals_free(&intake->withdrawals);
-	waits_free(&intake->waits);
 	synq_timer_free(&intake->refresh);
 	synq_auth_free(&intake->auth);
 	synq_redis_free(&intake->redis);
 	synq_pg_free(&intake->pg);
+	withdrawals_free(&intake->withdrawals);
+	waits_free(&intake->waits);
 	synq_catalog_free(&intake->catalog);
 	synq_secret_free(&intake->idkey);
 	synq_secret_free(&intake->pepper);

@@ -49,19 +49,15 @@ struct waits {
 	struct synq_map *jobs;   /* job id => struct wait_job */
 	struct synq_list idle;   /* jobs without waiters, oldest first */
 	struct synq_heap timers; /* waiters by when they want attention */
+	struct synq_list due;    /* waiters whose rows are read in this turn */
+	struct synq_list reads;  /* queries without an answer */
 	struct synq_timer *tick;
 	size_t kept_bytes;
-	size_t reading; /* queries without an answer */
-};
-
-/* An answer that was there before its waiter. */
-struct wait_later {
-	struct waits *waits;
-	struct synq_uuid job_id;
 };
 
 /* One query of rows. */
 struct wait_read {
+	struct synq_link link;
 	struct waits *waits;
 	struct synq_uuid ids[WAIT_BATCH];
 	size_t count;
@@ -135,6 +131,7 @@ static void
 wait_detach(struct waits *waits, struct waiter *waiter)
 {
 	synq_heap_remove(&waits->timers, &waiter->timer);
+	synq_list_remove(&waits->due, &waiter->timer_link);
 	synq_list_remove(&waiter->job->waiters, &waiter->link);
 	wait_make_idle(waits, waiter->job);
 	waiter->job = NULL;
@@ -177,6 +174,14 @@ wait_keep(
 	waits->kept_bytes += job->body_bytes;
 }
 
+static void
+wait_kept_result(const struct wait_job *job, struct wait_result *ret)
+{
+	ret->state = job->state;
+	ret->answer_status = job->answer_status;
+	ret->body = synq_slice_of(job->body, job->body_bytes);
+}
+
 int
 wait_kept(struct waits *waits, const struct synq_uuid *organization_id,
     const struct synq_uuid *job_id, struct wait_result *ret)
@@ -187,9 +192,7 @@ wait_kept(struct waits *waits, const struct synq_uuid *organization_id,
 	if (job == NULL || !job->ended ||
 	    !synq_uuid_equal(&job->organization_id, organization_id))
 		return 0;
-	ret->state = job->state;
-	ret->answer_status = job->answer_status;
-	ret->body = synq_slice_of(job->body, job->body_bytes);
+	wait_kept_result(job, ret);
 	return 1;
 }
 
@@ -247,7 +250,7 @@ wait_on_rows(void *ctx, int rc, const struct synq_job_row *rows, size_t count,
 	size_t i;
 
 	(void)as_of;
-	waits->reading--;
+	synq_list_remove(&waits->reads, &read->link);
 	for (i = 0; rc == 0 && i < count; i++) {
 		job = synq_map_get(waits->jobs, synq_uuid_slice(&rows[i].id));
 		if (job == NULL || !synq_job_final(rows[i].state) ||
@@ -268,18 +271,19 @@ wait_send_read(struct waits *waits, const struct synq_uuid *organization_id,
 	read->waits = waits;
 	if (synq_store_jobs(waits->intake->pg, organization_id, read->ids,
 		read->count, SYNQ_JOB_WITH_RESULT, wait_on_rows, read) == 0)
-		waits->reading++;
+		synq_list_push(&waits->reads, &read->link);
 	else
 		synq_mem_free(read); /* busy: the next step tries again */
 }
 
 /*
- * Take the waiters of ${due} that belong to the organization of the first one
- * into one read; each is planned for its next step.
+ * Take those who are due and belong to the organization of the first one into
+ * one read; each is planned for its next step.
  */
 static void
-wait_read_some(struct waits *waits, struct synq_list *due)
+wait_read_some(struct waits *waits)
 {
+	struct synq_list *due = &waits->due;
 	struct wait_read *read = synq_mem_new(sizeof(*read));
 	struct synq_uuid organization_id;
 	struct synq_link *link;
@@ -308,37 +312,41 @@ wait_read_some(struct waits *waits, struct synq_list *due)
 	wait_send_read(waits, &organization_id, read);
 }
 
-/* Take what is due off the heap: give up, or read the row. */
+/* Take what is due off the heap: answered already, given up, or read. */
 static void
-wait_collect(struct waits *waits, struct synq_list *due)
+wait_collect(struct waits *waits)
 {
 	const uint64_t now_us = synq_loop_now_us(waits->intake->loop);
 	struct synq_heap_node *node;
+	struct wait_result kept;
 	struct waiter *waiter;
 
 	while ((node = synq_heap_first(&waits->timers)) != NULL &&
 	       node->key <= now_us) {
 		waiter = SYNQ_CONTAINER(node, struct waiter, timer);
+		if (waiter->job->ended) {
+			wait_kept_result(waiter->job, &kept);
+			wait_end(waits, waiter->job, &kept);
+			continue;
+		}
 		if (waiter->limit_us <= now_us) {
 			wait_detach(waits, waiter);
 			waiter->fn(waiter->ctx, NULL);
 			continue;
 		}
 		synq_heap_remove(&waits->timers, node);
-		synq_list_push(due, &waiter->timer_link);
+		synq_list_push(&waits->due, &waiter->timer_link);
 	}
+	while (waits->due.count > 0)
+		wait_read_some(waits);
 }
 
 static void
 wait_on_tick(void *ctx)
 {
 	struct waits *waits = ctx;
-	struct synq_list due;
 
-	synq_list_init(&due);
-	wait_collect(waits, &due);
-	while (due.count > 0)
-		wait_read_some(waits, &due);
+	wait_collect(waits);
 	wait_trim(waits);
 	if (waits->timers.count == 0 && waits->idle.count == 0)
 		synq_timer_stop(waits->tick);
@@ -349,33 +357,15 @@ static void
 wait_on_subscribed(void *ctx)
 {
 	struct waits *waits = ctx;
-	struct synq_list due;
 	size_t i;
 
-	synq_list_init(&due);
 	for (i = 0; i < waits->timers.count; i++)
-		synq_list_push(&due, &SYNQ_CONTAINER(waits->timers.nodes[i],
-					 struct waiter, timer)
-					  ->timer_link);
-	while (due.count > 0)
-		wait_read_some(waits, &due);
-}
-
-/* An answer that was kept goes out from the loop, like any other. */
-static void
-wait_on_kept(void *ctx)
-{
-	struct wait_later *later = ctx;
-	struct waits *waits = later->waits;
-	struct wait_result result;
-	struct wait_job *job =
-	    synq_map_get(waits->jobs, synq_uuid_slice(&later->job_id));
-
-	synq_mem_free(later);
-	if (job == NULL || job->waiters.count == 0)
-		return;
-	if (wait_kept(waits, &job->organization_id, &job->job_id, &result))
-		wait_end(waits, job, &result);
+		synq_list_push(
+		    &waits->due, &SYNQ_CONTAINER(waits->timers.nodes[i],
+				     struct waiter, timer)
+				      ->timer_link);
+	while (waits->due.count > 0)
+		wait_read_some(waits);
 }
 
 void
@@ -384,7 +374,6 @@ wait_start(struct waits *waits, struct waiter *waiter,
 {
 	struct wait_job *job =
 	    wait_job_of(waits, &request->organization_id, &request->job_id);
-	struct wait_later *later;
 
 	synq_list_remove(&waits->idle, &job->idle);
 	waiter->job = job;
@@ -393,13 +382,8 @@ wait_start(struct waits *waits, struct waiter *waiter,
 	waiter->fn = request->fn;
 	waiter->ctx = request->ctx;
 	synq_list_push(&job->waiters, &waiter->link);
-	wait_plan(waits, waiter, wait_steps_us[0]);
-	if (!job->ended)
-		return;
-	later = synq_mem_new(sizeof(*later));
-	later->waits = waits;
-	later->job_id = job->job_id;
-	synq_loop_defer(waits->intake->loop, wait_on_kept, later);
+	/* An answer that is kept goes out from the loop, like any other. */
+	wait_plan(waits, waiter, job->ended ? 0 : wait_steps_us[0]);
 }
 
 struct waits *
@@ -410,6 +394,8 @@ waits_new(struct intake *intake)
 	waits->intake = intake;
 	waits->jobs = synq_map_new();
 	synq_list_init(&waits->idle);
+	synq_list_init(&waits->due);
+	synq_list_init(&waits->reads);
 	synq_heap_init(&waits->timers);
 	waits->tick = synq_timer_new(intake->loop, wait_on_tick, waits);
 	synq_redis_subscribe(
@@ -422,11 +408,14 @@ void
 waits_free(struct waits **waits)
 {
 	struct waits *self = *waits;
+	struct synq_link *link;
 	struct wait_job *job;
 	size_t cursor = 0;
 
 	if (self == NULL)
 		return;
+	while ((link = synq_list_shift(&self->reads)) != NULL)
+		synq_mem_free(SYNQ_CONTAINER(link, struct wait_read, link));
 	while ((job = synq_map_next(self->jobs, &cursor)) != NULL)
 		wait_job_free(self, job);
 	synq_timer_free(&self->tick);

@@ -38,7 +38,7 @@ typedef void wait_fn(void *ctx, const struct wait_result *result);
 struct waiter {
 	struct synq_link link; /* on its job's list */
 	struct synq_heap_node timer;
-	struct synq_link timer_link; /* while it is due */
+	struct synq_link timer_link; /* while its row is due */
 	struct wait_job *job;        /* NULL = not waiting */
 	uint64_t limit_us;           /* monotonic */
 	uint32_t reads;              /* of the row, so far */
@@ -49,7 +49,10 @@ struct waiter {
 /* An empty set of waiters of ${intake}; the caller frees it. */
 struct waits *waits_new(struct intake *intake);
 
-/* Free *${waits}; no callback runs any more.  Sets it to NULL. */
+/*
+ * Free *${waits}; no callback runs any more.  Sets it to NULL.  The pool of
+ * PostgreSQL that rows are read from must be freed before.
+ */
 void waits_free(struct waits **waits);
 
 struct wait_request {

@@ -12,7 +12,6 @@
 #include "crypto/secret.h"
 #include "job/id.h"
 #include "kafka/producer.h"
-#include "loop/loop.h"
 #include "producer/wait.h"
 #include "producer/withdraw.h"
 #include "redis/redis.h"
@@ -404,6 +403,26 @@ world_reply(struct world *world, const struct synq_reply *reply)
 	assert_false(message.overflow);
 	message_fn(redis_ctx, synq_buf_view(&message));
 	synq_buf_done(&message);
+}
+
+void
+world_noise(struct world *world, struct synq_slice payload)
+{
+	(void)world;
+	message_fn(redis_ctx, payload);
+}
+
+size_t
+world_active_timers(void)
+{
+	struct synq_link *link;
+	struct synq_link *after;
+	size_t count = 0;
+
+	synq_list_foreach (&the_loop.timers, link, after)
+		count +=
+		    SYNQ_CONTAINER(link, struct synq_timer, link)->due_us != 0;
+	return count;
 }
 
 struct synq_uuid

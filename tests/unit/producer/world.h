@@ -18,6 +18,7 @@
 #include "conf/conf.h"
 #include "httpd/httpd.h"
 #include "kafka/kafka.h"
+#include "loop/loop.h"
 #include "producer/intake.h"
 #include "proto/signal.h"
 #include "store/jobs.h"
@@ -97,6 +98,12 @@ const char *world_public_id(const struct world *world,
 
 /* The dispatcher tells what became of a job. */
 void world_reply(struct world *world, const struct synq_reply *reply);
+
+/* Something else arrives on the channel of replies. */
+void world_noise(struct world *world, struct synq_slice payload);
+
+/* How many timers will fire. */
+size_t world_active_timers(void);
 
 /* Redis came back. */
 void world_resubscribe(struct world *world);
