@@ -20,7 +20,7 @@
 #define AGAIN_US 1000000
 
 struct withdrawal {
-	struct synq_link link; /* on withdrawals->unsent or ->sent */
+	struct synq_link link; /* on one of its owner's lists */
 	struct withdrawals *owner;
 	struct synq_cancel cancel;
 	withdraw_fn *fn;
@@ -29,8 +29,10 @@ struct withdrawal {
 
 struct withdrawals {
 	struct intake *intake;
-	struct synq_list unsent; /* waits for the timer */
-	struct synq_list sent;   /* waits for its acknowledgement */
+	struct synq_list refused; /* by the log, just now */
+	struct synq_list unsent;  /* waits for the timer */
+	struct synq_list sent;    /* waits for its acknowledgement */
+	struct synq_timer *soon;  /* to tell about the refused ones */
 	struct synq_timer *again;
 };
 
@@ -44,23 +46,44 @@ withdraw_answer(struct withdrawal *withdrawal, int rc)
 		fn(withdrawal->ctx, rc);
 }
 
+/* Keep ${withdrawal} for later; the oldest goes if there are too many. */
 static void
-withdraw_on_ack(void *ctx, int rc, int64_t offset)
+withdraw_keep(struct withdrawal *withdrawal)
 {
-	struct withdrawal *withdrawal = ctx;
 	struct withdrawals *owner = withdrawal->owner;
-	const int keep = withdrawal->cancel.reason != SYNQ_CANCEL_ASKED;
+	struct withdrawal *oldest;
 
-	(void)offset;
-	synq_list_remove(&owner->sent, &withdrawal->link);
-	withdraw_answer(withdrawal, rc);
-	if (rc == 0 || !keep) {
-		synq_mem_free(withdrawal);
-		return;
+	if (owner->unsent.count >= WITHDRAWALS_KEPT) {
+		oldest = SYNQ_CONTAINER(
+		    synq_list_shift(&owner->unsent), struct withdrawal, link);
+		synq_log(SYNQ_LOG_ERROR, "cancel.dropped",
+		    SYNQ_F_UUID("job_id", &oldest->cancel.job_id), SYNQ_F_END);
+		synq_mem_free(oldest);
 	}
 	synq_list_push(&owner->unsent, &withdrawal->link);
 	if (!synq_timer_active(owner->again))
 		synq_timer_start(owner->again, AGAIN_US);
+}
+
+/* One try, of ${withdrawal} on no list, came to ${rc}. */
+static void
+withdraw_end_try(struct withdrawal *withdrawal, int rc)
+{
+	withdraw_answer(withdrawal, rc);
+	if (rc == 0 || withdrawal->cancel.reason == SYNQ_CANCEL_ASKED)
+		synq_mem_free(withdrawal);
+	else
+		withdraw_keep(withdrawal);
+}
+
+static void
+withdraw_on_ack(void *ctx, int rc, int64_t offset)
+{
+	struct withdrawal *withdrawal = ctx;
+
+	(void)offset;
+	synq_list_remove(&withdrawal->owner->sent, &withdrawal->link);
+	withdraw_end_try(withdrawal, rc);
 }
 
 /* Hand ${withdrawal}, which is on no list, to the producer. */
@@ -112,36 +135,16 @@ withdraw_on_again(void *ctx)
 	}
 }
 
-/* Keep ${withdrawal} for later; the oldest goes if there are too many. */
-static void
-withdraw_keep(struct withdrawal *withdrawal)
-{
-	struct withdrawals *owner = withdrawal->owner;
-	struct withdrawal *oldest;
-
-	if (owner->unsent.count >= WITHDRAWALS_KEPT) {
-		oldest = SYNQ_CONTAINER(
-		    synq_list_shift(&owner->unsent), struct withdrawal, link);
-		synq_log(SYNQ_LOG_ERROR, "cancel.dropped",
-		    SYNQ_F_UUID("job_id", &oldest->cancel.job_id), SYNQ_F_END);
-		synq_mem_free(oldest);
-	}
-	synq_list_push(&owner->unsent, &withdrawal->link);
-	if (!synq_timer_active(owner->again))
-		synq_timer_start(owner->again, AGAIN_US);
-}
-
 /* The first try failed: say so from the loop, never from withdraw_send. */
 static void
-withdraw_on_refused(void *ctx)
+withdraw_on_soon(void *ctx)
 {
-	struct withdrawal *withdrawal = ctx;
+	struct withdrawals *self = ctx;
+	struct synq_link *link;
 
-	withdraw_answer(withdrawal, -SYNQ_E_UNAVAILABLE);
-	if (withdrawal->cancel.reason == SYNQ_CANCEL_ASKED)
-		synq_mem_free(withdrawal);
-	else
-		withdraw_keep(withdrawal);
+	while ((link = synq_list_shift(&self->refused)) != NULL)
+		withdraw_end_try(SYNQ_CONTAINER(link, struct withdrawal, link),
+		    -SYNQ_E_UNAVAILABLE);
 }
 
 void
@@ -154,9 +157,10 @@ withdraw_send(struct withdrawals *withdrawals, const struct synq_cancel *cancel,
 	withdrawal->cancel = *cancel;
 	withdrawal->fn = fn;
 	withdrawal->ctx = ctx;
-	if (withdraw_produce(withdrawal) != 0)
-		synq_loop_defer(
-		    withdrawals->intake->loop, withdraw_on_refused, withdrawal);
+	if (withdraw_produce(withdrawal) == 0)
+		return;
+	synq_list_push(&withdrawals->refused, &withdrawal->link);
+	synq_timer_start(withdrawals->soon, 0);
 }
 
 struct withdrawals *
@@ -165,8 +169,10 @@ withdrawals_new(struct intake *intake)
 	struct withdrawals *self = synq_mem_new(sizeof(*self));
 
 	self->intake = intake;
+	synq_list_init(&self->refused);
 	synq_list_init(&self->unsent);
 	synq_list_init(&self->sent);
+	self->soon = synq_timer_new(intake->loop, withdraw_on_soon, self);
 	self->again = synq_timer_new(intake->loop, withdraw_on_again, self);
 	return self;
 }
@@ -174,7 +180,8 @@ withdrawals_new(struct intake *intake)
 size_t
 withdrawals_count(const struct withdrawals *withdrawals)
 {
-	return withdrawals->unsent.count + withdrawals->sent.count;
+	return withdrawals->refused.count + withdrawals->unsent.count +
+	       withdrawals->sent.count;
 }
 
 void
@@ -185,9 +192,11 @@ withdrawals_free(struct withdrawals **withdrawals)
 
 	if (self == NULL)
 		return;
-	while ((link = synq_list_shift(&self->unsent)) != NULL ||
+	while ((link = synq_list_shift(&self->refused)) != NULL ||
+	       (link = synq_list_shift(&self->unsent)) != NULL ||
 	       (link = synq_list_shift(&self->sent)) != NULL)
 		synq_mem_free(SYNQ_CONTAINER(link, struct withdrawal, link));
+	synq_timer_free(&self->soon);
 	synq_timer_free(&self->again);
 	synq_mem_free(self);
 	*withdrawals = NULL;
