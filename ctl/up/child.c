@@ -79,6 +79,8 @@ become(const struct place *place, const struct child_order *order, int parent,
 	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	size_t i;
 
+	if (order->argc == 0)
+		_exit(126);
 	for (i = 0; i < order->argc; i++)
 		argv[i] = synq_mem_text(order->argv[i]);
 	dup2(null_fd, STDIN_FILENO);
@@ -96,8 +98,8 @@ become(const struct place *place, const struct child_order *order, int parent,
 		_exit(126);
 	}
 	task_detach(parent, STDERR_FILENO, order->death_signal);
-	execv(argv[0], argv);
-	fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
+	execv(order->argv[0], argv);
+	fprintf(stderr, "%s: %s\n", order->argv[0], strerror(errno));
 	_exit(127);
 }
 
