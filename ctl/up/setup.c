@@ -5,9 +5,7 @@
 #include "ctl/up/place.h"
 #include "ctl/up/site.h"
 #include "proto/topics.h"
-#if __has_include("ctl/bootstrap.h")
 #include "ctl/bootstrap.h"
-#endif
 
 /*
  * The order matters: the partitions of the topics are checked against those in
@@ -69,10 +67,8 @@ setup_apply(const struct site *site, struct synq_err *err)
 	    config->kafka_brokers, topics, SETUP_TOPICS, err);
 	if (rc != 0)
 		return synq_wrap(err, rc, "Kafka's topics");
-#if __has_include("ctl/bootstrap.h")
 	rc = bootstrap_first(dir, config, err);
 	if (rc != 0)
 		return synq_wrap(err, rc, "the first organization");
-#endif
 	return 0;
 }
