@@ -13,6 +13,8 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "crypto/hash.h"
+#include "ctl/cli.h"
+#include "ctl/print.h"
 #include "ctl/roles.h"
 #include "pg/session.h"
 
@@ -428,3 +430,71 @@ migrate_status(const char *dir, const struct synq_config *config,
 	work_done(&work);
 	return rc;
 }
+
+/* ---- the command ---- */
+
+extern const struct cli_command cli_migrate_commands[];
+
+/* Write the lines of migrate_status as a list. */
+static int
+print_status(const struct cli *cli, struct synq_buf *lines)
+{
+	static const struct print_column columns[] = {
+		{ .name = "version", .type = PRINT_NUMBER },
+		{ .name = "name" },
+		{ .name = "state" },
+	};
+	struct print_table *table =
+	    print_table_new(columns, SYNQ_COUNT(columns));
+	char *line = lines->data;
+	int code;
+
+	while (line != NULL && *line != '\0') {
+		const char *cells[SYNQ_COUNT(columns)];
+		size_t i;
+
+		for (i = 0; i < SYNQ_COUNT(columns); i++) {
+			cells[i] = line;
+			line += strcspn(line, " \n");
+			*line++ = '\0';
+		}
+		print_table_add(table, cells);
+	}
+	code = print_table_list(cli, table);
+	print_table_free(&table);
+	return code;
+}
+
+static int
+run_migrate(struct cli *cli)
+{
+	struct synq_err err = { 0 };
+	struct synq_buf lines;
+	int code = cli_config(cli);
+	int rc = 0;
+
+	if (code != 0)
+		return code;
+	synq_buf_init(&lines, MAX_FILE_BYTES);
+	if (!cli_has(cli, "status"))
+		rc = migrate_apply(cli->dir, cli->config, &err);
+	if (rc == 0)
+		rc = migrate_status(cli->dir, cli->config, &lines, &err);
+	code = rc == 0 ? print_status(cli, &lines) : cli_fail(&err);
+	synq_buf_done(&lines);
+	return code;
+}
+
+static const struct cli_flag flags[] = {
+	{ "status", NULL, "Change nothing, show what is applied." },
+	{ NULL, NULL, NULL },
+};
+
+const struct cli_command cli_migrate_commands[] = {
+	{ .noun = "migrate",
+	    .summary = "Bring the database to what this version knows",
+	    .examples = "$ synq migrate\n$ synq migrate --status -o json\n",
+	    .flags = flags,
+	    .run = run_migrate },
+	{ .noun = NULL },
+};
