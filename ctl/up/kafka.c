@@ -98,15 +98,21 @@ archive_name(const struct place *place, char ret[64])
 	synq_mem_free(pattern);
 }
 
-/* Where archives that all installations share lie: beside the jars. */
+/*
+ * Where the archive of ${place} lies: beside the jars, for all installations,
+ * or, if we may not write there, in this one's data.
+ */
 static void
-shared_archive(const struct place *place, struct synq_buf *out)
+archive_paths(
+    const struct place *place, struct synq_buf *shared, struct synq_buf *own)
 {
 	char name[64];
 
 	archive_name(place, name);
-	synq_buf_init(out, 8192);
-	synq_buf_printf(out, "%s/../%s", place->jars, name);
+	synq_buf_init(shared, 8192);
+	synq_buf_init(own, 8192);
+	synq_buf_printf(shared, "%s/../%s", place->jars, name);
+	synq_buf_printf(own, "%s/kafka/%s", place->data, name);
 }
 
 /* The flag that uses the archive, or makes it at the next stop. */
@@ -114,17 +120,22 @@ static const char *
 archive_flag(const struct place *place, struct synq_arena *arena)
 {
 	struct synq_buf shared;
+	struct synq_buf own;
 	const char *flag;
 
-	shared_archive(place, &shared);
+	archive_paths(place, &shared, &own);
 	if (place_account_can(place, shared.data, R_OK))
 		flag = synq_arena_printf(
 		    arena, "-XX:SharedArchiveFile=%s", shared.data);
+	else if (place_account_can(place, own.data, R_OK))
+		flag = synq_arena_printf(
+		    arena, "-XX:SharedArchiveFile=%s", own.data);
 	else
 		flag = synq_arena_printf(arena,
 		    "-XX:ArchiveClassesAtExit=%s/kafka/classes.new",
 		    place->data);
 	synq_buf_done(&shared);
+	synq_buf_done(&own);
 	return flag;
 }
 
@@ -244,6 +255,36 @@ kafka_probe(const struct recipe_target *target, struct synq_err *err)
 	    target->site->config->kafka_brokers, RECIPE_READY_LIMIT_MS, err);
 }
 
+/* Copy the file ${from} to ${to}, which appears as a whole; 0 or -1. */
+static int
+publish(const char *from, const char *to)
+{
+	struct synq_buf beside;
+	ssize_t bytes = 1;
+	int in = open(from, O_RDONLY | O_CLOEXEC);
+	int out = -1;
+	int rc = -1;
+
+	synq_buf_init(&beside, 8192);
+	synq_buf_printf(&beside, "%s.%d.new", to, (int)getpid());
+	if (in >= 0)
+		out = open(beside.data,
+		    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	while (out >= 0 && bytes > 0)
+		bytes = copy_file_range(in, NULL, out, NULL, 1 << 20, 0);
+	if (out >= 0 && bytes == 0 && fchmod(out, 0644) == 0 &&
+	    rename(beside.data, to) == 0)
+		rc = 0;
+	else if (out >= 0)
+		unlink(beside.data);
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	synq_buf_done(&beside);
+	return rc;
+}
+
 /* Let all installations with these jars have the archive just made. */
 static void
 kafka_ended(const struct recipe_target *target)
@@ -251,31 +292,15 @@ kafka_ended(const struct recipe_target *target)
 	const struct place *place = target->site->place;
 	char *fresh = place_path(place->data, "kafka/classes.new");
 	struct synq_buf shared;
-	struct synq_buf beside;
-	ssize_t bytes = 1;
-	int in = open(fresh, O_RDONLY | O_CLOEXEC);
-	int out = -1;
+	struct synq_buf own;
 
-	shared_archive(place, &shared);
-	synq_buf_init(&beside, 8192);
-	synq_buf_printf(&beside, "%s.%d.new", shared.data, (int)getpid());
-	if (in >= 0)
-		out = open(beside.data,
-		    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (out >= 0)
-		fchmod(out, 0644);
-	while (out >= 0 && bytes > 0)
-		bytes = copy_file_range(in, NULL, out, NULL, 1 << 20, 0);
-	if (out < 0 || bytes < 0 || rename(beside.data, shared.data) != 0)
-		unlink(beside.data);
-	if (in >= 0) {
-		close(in);
+	archive_paths(place, &shared, &own);
+	if (access(fresh, F_OK) == 0 && publish(fresh, shared.data) != 0 &&
+	    rename(fresh, own.data) != 0)
 		unlink(fresh);
-	}
-	if (out >= 0)
-		close(out);
-	synq_buf_done(&beside);
+	unlink(fresh);
 	synq_buf_done(&shared);
+	synq_buf_done(&own);
 	synq_mem_free(fresh);
 }
 

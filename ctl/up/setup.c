@@ -1,11 +1,11 @@
 #include "ctl/up/setup.h"
 
 #include "conf/conf.h"
+#include "ctl/bootstrap.h"
 #include "ctl/migrate.h"
 #include "ctl/up/place.h"
 #include "ctl/up/site.h"
 #include "proto/topics.h"
-#include "ctl/bootstrap.h"
 
 /*
  * The order matters: the partitions of the topics are checked against those in
