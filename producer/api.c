@@ -40,6 +40,9 @@ api_new(struct intake *intake, struct synq_exchange *exchange)
 	call->exchange = exchange;
 	call->holds = 1; /* the exchange's */
 	intake->calls++;
+	/* Now, so that it stands on what the server itself answers too. */
+	synq_exchange_add_header(
+	    exchange, "x-request-id", synq_slice_text(call->request_id));
 	return call;
 }
 
@@ -67,8 +70,6 @@ api_answer(struct api_call *call, int status, struct synq_slice body)
 	if (call->exchange == NULL || call->stage == API_ANSWERED)
 		return;
 	call->stage = API_ANSWERED;
-	synq_exchange_add_header(
-	    call->exchange, "x-request-id", synq_slice_text(call->request_id));
 	synq_exchange_answer(call->exchange, status,
 	    body.data == NULL ? NULL : api_json_type, body);
 }

@@ -185,8 +185,9 @@ end(struct synq_exchange *exchange)
 	api_events().on_gone(
 	    &exchange->world->intake, exchange, exchange->status != 0);
 	/* Nothing that came from it may be used any more. */
-	memset(
-	    (void *)(uintptr_t)exchange->body.data, 'x', exchange->body.bytes);
+	synq_mem_free(exchange->body_copy);
+	exchange->body_copy = NULL;
+	synq_arena_free(&exchange->arena);
 }
 
 void
