@@ -56,7 +56,7 @@ void
 conf_unknown_section(
     struct conf_load *load, struct conf_mark mark, const char *section)
 {
-	const char *names[CONF_ROWS + 1];
+	const char *names[CONF_ROWS + 1] = { NULL };
 	const char *near;
 	struct synq_buf list;
 	size_t count = 0;
@@ -88,7 +88,7 @@ void
 conf_unknown_name(struct conf_load *load, struct conf_mark mark,
     const char *section, const char *name)
 {
-	const char *names[CONF_ROWS + 1];
+	const char *names[CONF_ROWS + 1] = { NULL };
 	const char *near;
 	struct synq_buf list;
 	size_t count = 0;

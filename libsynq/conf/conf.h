@@ -22,11 +22,11 @@
 #include "base/slice.h"
 
 struct synq_config {
-#define SYNQ_CONF_TEXT(section, name, value, reload, text) \
+#define SYNQ_CONF_TEXT(section, name, value, reload, text)                     \
 	const char *section##_##name;
-#define SYNQ_CONF_INT(section, name, value, min, max, unit, reload, text) \
+#define SYNQ_CONF_INT(section, name, value, min, max, unit, reload, text)      \
 	int64_t section##_##name;
-#define SYNQ_CONF_ENUM(section, name, value, choices, reload, text) \
+#define SYNQ_CONF_ENUM(section, name, value, choices, reload, text)            \
 	const char *section##_##name;
 #include "conf/options.def"
 #undef SYNQ_CONF_TEXT
@@ -34,11 +34,7 @@ struct synq_config {
 #undef SYNQ_CONF_ENUM
 };
 
-enum synq_option_type {
-	SYNQ_OPTION_TEXT,
-	SYNQ_OPTION_INT,
-	SYNQ_OPTION_ENUM
-};
+enum synq_option_type { SYNQ_OPTION_TEXT, SYNQ_OPTION_INT, SYNQ_OPTION_ENUM };
 
 /* One row of the table, for help, manual and sample file. */
 struct synq_option {
@@ -102,7 +98,6 @@ void synq_conf_manual(struct synq_buf *out);
  * at most a third of its letters away; NULL if none is near.  Also for the
  * command line's verbs.
  */
-const char *synq_conf_nearest(
-    const char *word, const char *const *words);
+const char *synq_conf_nearest(const char *word, const char *const *words);
 
 #endif
