@@ -31,13 +31,39 @@ attempt_now(const struct work *work)
 	return config->io.now(config->io_ctx);
 }
 
+/* Let ${work} fail with what any log takes: its outcome is too large. */
+static void
+attempt_shrink(struct work *work)
+{
+	struct synq_outcome *outcome = &work->outcome;
+
+	outcome->provider_model = synq_slice_text(NULL);
+	if (outcome->kind == SYNQ_OUTCOME_STARTED)
+		return;
+	outcome->error_code = synq_slice_text("result_too_large");
+	outcome->error = synq_slice_text("The result does not fit the log.");
+	if (outcome->kind == SYNQ_OUTCOME_FAILED)
+		return;
+	outcome->state = SYNQ_JOB_FAILED;
+	outcome->answer_status = 502;
+	outcome->body = synq_slice_text(
+	    "{\"error\":{\"message\":\"The result does not fit the log.\","
+	    "\"type\":\"server_error\",\"param\":null,"
+	    "\"code\":\"result_too_large\"}}");
+}
+
 /* Send ${work}->outcome; 0 if the log does not take it now. */
 static int
 attempt_send(struct work *work)
 {
 	const struct core_config *config = &work->core->config;
+	int rc = config->io.send(config->io_ctx, work, &work->outcome);
 
-	if (config->io.send(config->io_ctx, work, &work->outcome) != 0)
+	if (rc == -SYNQ_E_TOO_LARGE) { /* it would hold up all others */
+		attempt_shrink(work);
+		rc = config->io.send(config->io_ctx, work, &work->outcome);
+	}
+	if (rc != 0)
 		return 0;
 	work->unacked++;
 	work->core->unacked++;
@@ -54,6 +80,18 @@ attempt_send_or_keep(struct work *work)
 		synq_list_push(&core->unsent, &work->side);
 	else if (work->outcome.kind == SYNQ_OUTCOME_FAILED)
 		work->attempt_id = (struct synq_uuid){ { 0 } };
+}
+
+/*
+ * The log failed ${work}->outcome with ${rc}: it goes again with the next
+ * core_room, not from inside the answer of a log that is in trouble.
+ */
+static void
+attempt_keep(struct work *work, int rc)
+{
+	if (rc == -SYNQ_E_TOO_LARGE)
+		attempt_shrink(work);
+	synq_list_push(&work->core->unsent, &work->side);
 }
 
 int
@@ -190,7 +228,7 @@ attempt_fail(
 	if (work->partition != NULL) {
 		work_wait(work, not_before_at);
 	} else { /* an orphan: gone as soon as this is on the log */
-		work_leave(work, answer);
+		work_leave(work, NULL);
 		work_move(work, WORK_WAITING);
 	}
 	attempt_send_or_keep(work);
@@ -381,8 +419,12 @@ core_failed(struct work *work, int rc, int64_t offset)
 	(void)offset;
 	if (work_acked(work))
 		return;
-	if (rc != 0 && work->state == WORK_WAITING)
-		attempt_send_or_keep(work); /* still what is to be said */
+	/* Only the last one counts: another attempt may have begun since. */
+	if (work->state != WORK_WAITING || work->unacked > 0 ||
+	    synq_link_used(&work->side))
+		return;
+	if (rc != 0)
+		attempt_keep(work, rc);
 	else if (work->partition == NULL)
 		work_free(work);
 }
@@ -407,7 +449,7 @@ core_ended(struct work *work, int rc, int64_t offset)
 	if (work_acked(work))
 		return;
 	if (rc != 0) {
-		attempt_send_or_keep(work);
+		attempt_keep(work, rc);
 		return;
 	}
 	attempt_count(core, work->outcome.state);

@@ -233,6 +233,8 @@ core_skip(struct partition *partition, const struct work *work)
 	}
 	if (synq_map_get(core->jobs, id) != work) {
 		core->counts.skipped_duplicate++;
+		if (known != NULL)
+			partition_known_drop(partition, known);
 		return 1;
 	}
 	return 0;
@@ -290,6 +292,8 @@ core_request(
 	} else { /* behind a gap too wide for the map: keep it, read no on */
 		(void)synq_buf_slice(&partition->late, value);
 		partition->late_offset = offset;
+		partition->stopped = 1;
+		return 1;
 	}
 	core_pump(core);
 	return !partition_room(partition);

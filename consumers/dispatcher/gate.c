@@ -54,9 +54,10 @@ gate_leave(struct core *core, struct provider_gate *gate,
 	const uint64_t now_us = gate_now(core);
 	enum synq_gate_outcome outcome = SYNQ_GATE_NEUTRAL;
 
-	if (answer != NULL)
-		outcome =
-		    answer->overload ? SYNQ_GATE_OVERLOAD : SYNQ_GATE_GOOD;
+	if (answer != NULL && answer->overload)
+		outcome = SYNQ_GATE_OVERLOAD;
+	else if (answer != NULL && answer->http_status != 0)
+		outcome = SYNQ_GATE_GOOD;
 	synq_gate_give(&gate->gate, outcome,
 	    answer == NULL ? 0 : answer->took_us,
 	    answer == NULL ? -1 : answer->retry_after_us, now_us);

@@ -39,13 +39,21 @@ life_free_all(struct core *core)
 	}
 }
 
+/* 1 if ${maker} is this life: an orphan of ours has the call out. */
+static int
+life_is_ours(const struct core *core, const struct maker *maker)
+{
+	return strcmp(maker->instance, core->config.instance) == 0 &&
+	       synq_uuid_equal(&maker->boot_id, &core->config.boot_id);
+}
+
 /* 1 if ${work} is held for a life that is over, by ${names} or announced. */
 static int
 life_released(const struct work *work, const char *const *names, size_t count)
 {
 	size_t i;
 
-	if (work->state != WORK_HELD)
+	if (work->state != WORK_HELD || life_is_ours(work->core, &work->maker))
 		return 0;
 	if (life_is_over(work->core, &work->maker))
 		return 1;

@@ -124,6 +124,13 @@ known_started(struct known *known, const struct synq_outcome *outcome)
 	    "%.*s", (int)outcome->instance.bytes, outcome->instance.data);
 }
 
+/* 1 if ${outcome} is an attempt that failed, 0 if its call was never made. */
+static int
+outcome_counts(const struct synq_outcome *outcome)
+{
+	return !synq_slice_is(outcome->error_code, "not_sent");
+}
+
 /* What a record of results says about a request that is not read yet. */
 static void
 known_learn(struct partition *partition, int64_t offset,
@@ -146,7 +153,7 @@ known_learn(struct partition *partition, int64_t offset,
 		break;
 	case SYNQ_OUTCOME_FAILED:
 		known->started = 0;
-		known->failures++;
+		known->failures += (uint32_t)outcome_counts(outcome);
 		known->not_before_at = outcome->not_before_at;
 		break;
 	case SYNQ_OUTCOME_RESULT:
@@ -163,7 +170,7 @@ partition_release(struct work *work, const struct synq_outcome *outcome)
 		partition_done(work->partition, work->source.offset);
 		work_free(work);
 	} else if (outcome->kind == SYNQ_OUTCOME_FAILED) {
-		work->failures++;
+		work->failures += (uint32_t)outcome_counts(outcome);
 		work_wait(work, outcome->not_before_at);
 	}
 }

@@ -20,6 +20,8 @@
 #define WORK_MAX_BYTES (8U << 20)
 /* How soon to look again whether the log takes records. */
 #define UNSENT_AGAIN_US 100000
+/* What a held attempt came to is on the log so long after its call at most. */
+#define HOLD_SLACK_US 10000000
 
 struct work *
 work_of_fair(struct synq_fair_item *item)
@@ -217,7 +219,7 @@ work_hold(struct work *work)
 	work_leave(work, NULL);
 	work_move(work, WORK_HELD);
 	work->core->counts.held++;
-	work_wake_at(work, work->call_deadline_at);
+	work_wake_at(work, work->call_deadline_at + HOLD_SLACK_US);
 }
 
 void
@@ -247,10 +249,14 @@ work_cancel(struct work *work, enum synq_cancel_reason reason)
 	struct core *core = work->core;
 
 	switch (work->state) {
+	case WORK_HELD:
+		if (reason == SYNQ_CANCEL_GONE)
+			break;
+		work_end(work, SYNQ_JOB_CANCELLED, NULL);
+		break;
 	case WORK_QUEUED:
 	case WORK_PARKED:
 	case WORK_WAITING:
-	case WORK_HELD:
 		work_end(work, SYNQ_JOB_CANCELLED, NULL);
 		break;
 	case WORK_STARTING:

@@ -42,7 +42,7 @@ world_send(void *ctx, struct work *work, const struct synq_outcome *outcome)
 	struct sent *sent = &world->sent[world->sent_count];
 
 	if (world->log_full)
-		return -SYNQ_E_BUSY;
+		return world->log_rc != 0 ? world->log_rc : -SYNQ_E_BUSY;
 	assert_true(world->sent_count < SENT_MAX);
 	sent->work = work;
 	sent->kind = outcome->kind;
@@ -98,8 +98,10 @@ world_commit(void *ctx, struct partition *partition, int64_t offset,
 static void
 world_resume(void *ctx, struct partition *partition)
 {
-	(void)ctx;
+	struct world *world = ctx;
+
 	(void)partition;
+	world->resumed++;
 }
 
 static int64_t
@@ -182,26 +184,32 @@ world_setup(void **state)
 	return 0;
 }
 
-/* Acknowledge everything that is sent and not acknowledged yet. */
+void
+world_ack_one(struct world *world, size_t index, int rc)
+{
+	struct sent *sent = &world->sent[index];
+	int64_t offset = -1;
+
+	if (sent->acked)
+		return;
+	sent->acked = 1;
+	if (rc == 0)
+		offset = world->acked = world->log_end++;
+	if (sent->kind == SYNQ_OUTCOME_STARTED)
+		core_started(sent->work, rc, offset);
+	else if (sent->kind == SYNQ_OUTCOME_FAILED)
+		core_failed(sent->work, rc, offset);
+	else
+		core_ended(sent->work, rc, offset);
+}
+
 void
 world_ack(struct world *world)
 {
-	struct sent *sent;
 	size_t i;
 
-	for (i = 0; i < world->sent_count; i++) {
-		sent = &world->sent[i];
-		if (sent->acked)
-			continue;
-		sent->acked = 1;
-		world->acked = world->log_end++;
-		if (sent->kind == SYNQ_OUTCOME_STARTED)
-			core_started(sent->work, 0, world->acked);
-		else if (sent->kind == SYNQ_OUTCOME_FAILED)
-			core_failed(sent->work, 0, world->acked);
-		else
-			core_ended(sent->work, 0, world->acked);
-	}
+	for (i = 0; i < world->sent_count; i++)
+		world_ack_one(world, i, 0);
 }
 
 int

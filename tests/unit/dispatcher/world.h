@@ -40,6 +40,8 @@ struct world {
 	size_t replies;
 	size_t dead;
 	int log_full;
+	int log_rc; /* what the log refuses with; 0 = BUSY */
+	size_t resumed;
 	int64_t log_end; /* next results offset */
 	int64_t acked;
 	int64_t now_at;
@@ -62,6 +64,8 @@ void world_take_over(struct world *world);
 void world_life(struct world *world, const char *instance, uint8_t boot);
 /* Acknowledge everything that is sent and not acknowledged yet. */
 void world_ack(struct world *world);
+/* Acknowledge the record ${index} with ${rc}. */
+void world_ack_one(struct world *world, size_t index, int rc);
 /* The id of all zeros but ${number}. */
 struct synq_uuid world_id(uint8_t number);
 /* The record of job ${number}. */
