@@ -11,6 +11,8 @@
 
 #include "call.h"
 
+#include <string.h>
+
 #include "base/arena.h"
 #include "base/log.h"
 #include "crypto/secret.h"
@@ -143,6 +145,23 @@ call_deadline_us(const struct call *call)
 	return synq_loop_now_us(loop) + (left_us > 0 ? (uint64_t)left_us : 1);
 }
 
+/*
+ * The model of ${work} at the provider that its attempt.started names; NULL if
+ * the catalog says otherwise by now.
+ */
+static const struct synq_catalog_model *
+call_model(const struct dispatcher *dispatcher, const struct work *work)
+{
+	const struct synq_catalog_model *model =
+	    synq_catalog_find(dispatcher->core->catalog, work->request.model);
+
+	if (model == NULL ||
+	    strcmp(model->provider->name, work->provider) != 0 ||
+	    strcmp(model->upstream_name, work->provider_model) != 0)
+		return NULL;
+	return model;
+}
+
 /* Build and send; 0, or an error that call_not_started answers with. */
 static int
 call_send(struct call *call)
@@ -157,8 +176,7 @@ call_send(struct call *call)
 	struct synq_http_request request;
 	int rc;
 
-	model =
-	    synq_catalog_find(dispatcher->core->catalog, work->request.model);
+	model = call_model(dispatcher, work);
 	if (model == NULL)
 		return synq_fail(&call->err, SYNQ_E_UNAVAILABLE,
 		    "the model went while its attempt began");

@@ -97,6 +97,8 @@ dispatcher_on_commit(void *ctx)
 	     link != NULL;
 	     link = synq_list_next(&dispatcher->core->partitions, link))
 		partition_commit(SYNQ_CONTAINER(link, struct partition, link));
+	/* What the log refused otherwise than for want of room. */
+	core_room(dispatcher->core);
 	assign_check_held(dispatcher);
 	dispatcher_check_drained(dispatcher);
 }
@@ -276,6 +278,9 @@ dispatcher_stop(void *ctx)
 
 	if (dispatcher == NULL)
 		return;
+	/* Acknowledgements still come, and must begin nothing. */
+	dispatcher->draining = 1;
+	core_drain(dispatcher->core);
 	synq_consumer_free(&dispatcher->consumer, LEAVE_LIMIT_MS);
 	synq_reader_close(&dispatcher->control);
 	synq_reader_free(&dispatcher->reader, LEAVE_LIMIT_MS);

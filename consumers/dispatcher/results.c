@@ -69,6 +69,8 @@ results_send(void *ctx, struct work *work, const struct synq_outcome *outcome)
 
 	synq_buf_clear(&dispatcher->scratch);
 	synq_outcome_encode(outcome, &dispatcher->scratch);
+	if (dispatcher->scratch.overflow)
+		return -SYNQ_E_TOO_LARGE; /* nobody could read it */
 	results_source(&work->source, source, sizeof(source));
 	synq_envelope_init(&envelope, results_kinds[outcome->kind].type,
 	    "/synq-dispatcher", &outcome->job_id);

@@ -19,14 +19,22 @@ static const struct synq_catalog_provider the_provider = {
 static const struct synq_catalog_model the_model = {
 	.name = "m", .upstream_name = "m-upstream", .provider = &the_provider
 };
+static const struct synq_catalog_provider another_provider = {
+	.name = "other", .dialect = "openai", .base_url = "http://127.0.0.2/v1"
+};
+static const struct synq_catalog_model moved_model = { .name = "m",
+	.upstream_name = "m-upstream",
+	.provider = &another_provider };
 int world_model_gone;
+int world_model_moved;
 
 const struct synq_catalog_model *
 synq_catalog_find(const struct synq_catalog *catalog, struct synq_slice name)
 {
 	(void)catalog;
-	return !world_model_gone && synq_slice_is(name, "m") ? &the_model
-	                                                     : NULL;
+	if (world_model_gone || !synq_slice_is(name, "m"))
+		return NULL;
+	return world_model_moved ? &moved_model : &the_model;
 }
 
 void
@@ -177,6 +185,7 @@ world_setup(void **state)
 	world->acked = -1;
 	world->log_end = 100;
 	world_model_gone = 0;
+	world_model_moved = 0;
 	world->core = world_core(world, 1);
 	world_assign(world, 0, "");
 	partition_settle(world->partition);

@@ -51,6 +51,8 @@ struct world {
 
 /* 1 = the catalog has no model any more. */
 extern int world_model_gone;
+/* 1 = it is at another provider now. */
+extern int world_model_moved;
 
 /* A world with one partition that is read, in *${state}. */
 int world_setup(void **state);
