@@ -19,7 +19,6 @@
  * not (the change stands, programs notice it when they read again).
  */
 
-#define ANNOUNCE_LIMIT_MS 10000
 #define MAX_CONTROL_BYTES 4096
 #define MAX_NAMES 500
 #define MAX_COLUMNS 16
@@ -196,7 +195,7 @@ admin_announce(const struct synq_config *config, enum synq_control_kind kind,
 	else
 		rc = synq_kafka_produce_once(config->kafka_brokers,
 		    SYNQ_TOPIC_CONTROL, synq_slice_text(object_id),
-		    synq_buf_view(&message), ANNOUNCE_LIMIT_MS, err);
+		    synq_buf_view(&message), err);
 	synq_buf_done(&message);
 	return rc;
 }

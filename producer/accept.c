@@ -42,6 +42,7 @@ struct acceptance {
 	struct synq_claim_request claim;
 	char *key; /* owned copy of the idempotency key; NULL = none */
 	int late;  /* the wait ended before the acknowledgement came */
+	int same;  /* the job was made by an earlier request of this key */
 };
 
 static const struct api_error accept_busy = {
@@ -71,7 +72,10 @@ accept_withdraw(struct api_call *call, enum synq_cancel_reason reason)
 	withdraw_send(call->intake->withdrawals, &cancel, NULL, NULL);
 }
 
-/* The client left while its synchronous answer was being made. */
+/*
+ * The client left while its synchronous answer was being made.  With an
+ * idempotency key it means to come back for it.
+ */
 static void
 accept_on_leave(struct api_call *call)
 {
@@ -79,6 +83,7 @@ accept_on_leave(struct api_call *call)
 
 	wait_stop(call->intake->waits, &acceptance->waiter);
 	if (acceptance->plan.mode == ACCEPT_ANSWER_RESULT &&
+	    acceptance->key == NULL &&
 	    (call->stage == API_ACCEPTING || call->stage == API_WAITING))
 		accept_withdraw(call, SYNQ_CANCEL_GONE);
 }
@@ -92,8 +97,11 @@ accept_answer_202(struct api_call *call)
 
 	if (call->exchange == NULL)
 		return;
-	synq_buf_init(&body, 16384);
-	render_accepted(call, &acceptance->plan.job, &body);
+	synq_buf_init(&body, RENDER_JOB_MAX_BYTES);
+	if (acceptance->same)
+		render_brief(call, &body);
+	else
+		render_accepted(call, &acceptance->plan.job, &body);
 	api_add_location(call);
 	if (acceptance->plan.prefer_applied)
 		synq_exchange_add_header(call->exchange, "preference-applied",
@@ -194,25 +202,51 @@ accept_on_ack(void *ctx, int rc, int64_t offset)
 	api_release(call);
 }
 
-/* The message of ${acceptance} into the intake's scratch buffer. */
-static void
+/*
+ * The trace that the client is in (W3C trace context, version 00); empty if
+ * what it sent is none, so that nothing else gets into the message.
+ */
+static struct synq_slice
+accept_trace(const struct api_call *call)
+{
+	static const char form[] =
+	    "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+	const struct synq_slice trace =
+	    synq_exchange_header(call->exchange, "traceparent");
+	size_t i;
+	int hex;
+	char c;
+
+	if (trace.bytes != sizeof(form) - 1)
+		return synq_slice_text(NULL);
+	for (i = 0; i < trace.bytes; i++) {
+		c = trace.data[i];
+		hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+		if (form[i] == 'x' ? !hex : c != form[i])
+			return synq_slice_text(NULL);
+	}
+	return trace;
+}
+
+/*
+ * The message of ${acceptance} into the intake's scratch buffer; 0, or
+ * TOO_LARGE if there is none that a reader would take.
+ */
+static int
 accept_encode(struct acceptance *acceptance)
 {
 	struct api_call *call = acceptance->call;
 	struct intake *intake = call->intake;
-	const struct check_job *job = &acceptance->plan.job;
+	struct check_job *job = &acceptance->plan.job;
 	const struct synq_config *config = synq_service_config(intake->service);
 	const int64_t now_at = synq_loop_wall_us(intake->loop);
-	const struct synq_request request = {
+	struct synq_request request = {
 		.job_id = call->job_id,
 		.organization_id = call->principal.organization_id,
 		.key_id = call->principal.key_row_id,
 		.endpoint = job->endpoint,
 		.priority = job->priority,
 		.created_at = now_at,
-		.deadline_at = job->deadline_at != 0
-		                   ? job->deadline_at
-		                   : now_at + config->job_deadline_s * 1000000,
 		.max_attempts = job->max_attempts != 0
 		                    ? job->max_attempts
 		                    : (uint32_t)config->job_max_attempts,
@@ -221,17 +255,20 @@ accept_encode(struct acceptance *acceptance)
 		.metadata = job->metadata,
 		.reply_to = synq_buf_view(&intake->reply_to),
 		.request_id = synq_slice_text(call->request_id),
-		.traceparent =
-		    synq_exchange_header(call->exchange, "traceparent"),
+		.traceparent = accept_trace(call),
 	};
 
+	if (job->deadline_at == 0)
+		job->deadline_at = now_at + config->job_deadline_s * 1000000;
+	request.deadline_at = job->deadline_at;
 	synq_buf_clear(&intake->scratch);
 	synq_request_encode(&request, &intake->scratch);
+	return intake->scratch.overflow ? -SYNQ_E_TOO_LARGE : 0;
 }
 
-/* Put the request on the log. */
-static void
-accept_produce(struct acceptance *acceptance)
+/* Hand the request to the producer. */
+static int
+accept_send(struct acceptance *acceptance)
 {
 	struct api_call *call = acceptance->call;
 	struct intake *intake = call->intake;
@@ -241,11 +278,11 @@ accept_produce(struct acceptance *acceptance)
 	struct synq_envelope envelope;
 	struct synq_producer_record record;
 
-	accept_encode(acceptance);
+	if (accept_encode(acceptance) != 0)
+		return -SYNQ_E_TOO_LARGE;
 	synq_envelope_init(
 	    &envelope, "synq.request", "/synq-intake", &call->job_id);
-	synq_envelope_add(&envelope, "traceparent",
-	    synq_exchange_header(call->exchange, "traceparent"));
+	synq_envelope_add(&envelope, "traceparent", accept_trace(call));
 	record = (struct synq_producer_record){
 		.topic = acceptance->plan.job.priority == SYNQ_PRIORITY_BATCH
 		             ? SYNQ_TOPIC_BATCH
@@ -259,13 +296,24 @@ accept_produce(struct acceptance *acceptance)
 		.ack = accept_on_ack,
 		.ctx = call,
 	};
+	return synq_producer_send(intake->producer, &record);
+}
+
+/* Put the request on the log. */
+static void
+accept_produce(struct acceptance *acceptance)
+{
+	struct api_call *call = acceptance->call;
+	struct intake *intake = call->intake;
+
 	if (accept_waits(acceptance))
 		accept_wait(acceptance);
 	else
-		wait_expect(intake->waits, organization_id, &call->job_id);
+		wait_expect(intake->waits, &call->principal.organization_id,
+		    &call->job_id);
 	api_hold(call);
 	call->stage = API_ACCEPTING;
-	if (synq_producer_send(intake->producer, &record) == 0)
+	if (accept_send(acceptance) == 0)
 		return;
 	wait_stop(intake->waits, &acceptance->waiter);
 	accept_settle(acceptance, 0);
@@ -282,7 +330,7 @@ accept_same(struct acceptance *acceptance, const struct synq_uuid *job_id)
 	struct api_call *call = acceptance->call;
 
 	call->job_id = *job_id;
-	acceptance->plan.job.metadata = synq_slice_text(NULL);
+	acceptance->same = 1;
 	if (accept_waits(acceptance))
 		accept_wait(acceptance);
 	else

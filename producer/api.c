@@ -38,6 +38,7 @@ api_new(struct intake *intake, struct synq_exchange *exchange)
 	    call->request_id, sizeof(call->request_id), "req_%s", text);
 	call->intake = intake;
 	call->exchange = exchange;
+	call->job_state = SYNQ_JOB_QUEUED;
 	call->holds = 1; /* the exchange's */
 	intake->calls++;
 	/* Now, so that it stands on what the server itself answers too. */
@@ -297,15 +298,19 @@ api_find_route(struct api_call *call)
 static int
 api_authenticate(struct api_call *call)
 {
+	struct synq_auth_result who = { 0 };
+
 	if ((call->route->flags & ROUTE_OPEN) != 0) {
 		call->decided = 1;
 		return 0;
 	}
 	api_hold(call);
 	if (!synq_auth_check(call->intake->auth,
-		synq_exchange_header(call->exchange, "authorization"),
-		&call->credential, &call->principal, api_on_auth, call))
+		synq_exchange_header(call->exchange, "authorization"), &who,
+		api_on_auth, call))
 		return 0;
+	call->credential = who.answer;
+	call->principal = who.principal;
 	api_release(call);
 	call->decided = 1;
 	if (call->credential == SYNQ_AUTH_OK)

@@ -15,6 +15,7 @@
 #include "base/slice.h"
 #include "base/uuid.h"
 #include "httpd/httpd.h"
+#include "job/state.h"
 #include "tenant/auth.h"
 
 struct api_call;
@@ -55,7 +56,8 @@ struct api_call {
 	enum synq_auth_answer credential;
 	int complete; /* the body is there */
 	uint32_t holds;
-	struct synq_uuid job_id; /* of the job it made or asks for */
+	struct synq_uuid job_id;       /* of the job it made or asks for */
+	enum synq_job_state job_state; /* as its row last said, else queued */
 	void (*on_leave)(struct api_call *call); /* its client left; or NULL */
 	void *data; /* the handler's own, freed by on_free */
 	void (*on_free)(struct api_call *call);

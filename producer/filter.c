@@ -59,7 +59,9 @@ filter_state_name(struct filter_state *state, struct synq_slice value)
 	state->expected = "one of queued, running, retrying, succeeded, "
 			  "failed, cancelled, expired";
 	state->filter->state = value;
-	return synq_job_state_parse(value, &parsed);
+	if (synq_job_state_parse(value, &parsed) != 0)
+		return -1;
+	return parsed == SYNQ_JOB_ACCEPTED ? -1 : 0; /* no row is in it */
 }
 
 static int

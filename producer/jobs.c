@@ -21,8 +21,8 @@
 #include "withdraw.h"
 #include "json/write.h"
 
-/* Room for a page of jobs with full metadata. */
-#define LIST_MAX_BYTES (4U << 20)
+/* Room for a page of 100 jobs, each as large as it may be. */
+#define LIST_MAX_BYTES (101 * RENDER_JOB_MAX_BYTES)
 /* How far a clock or a batch may be behind (decisions 16). */
 #define PROJECTION_SLACK_US (60LL * 1000000)
 #define WAIT_MAX_S 280
@@ -74,7 +74,7 @@ jobs_on_row(void *ctx, int rc, const struct synq_job_row *rows, size_t count,
 	struct api_call *call = ctx;
 	struct synq_buf body;
 
-	synq_buf_init(&body, 65536);
+	synq_buf_init(&body, RENDER_JOB_MAX_BYTES);
 	if (rc != 0) {
 		api_refuse(call, &jobs_unable,
 		    "Jobs cannot be read at the moment. Try again in a "
@@ -83,20 +83,33 @@ jobs_on_row(void *ctx, int rc, const struct synq_job_row *rows, size_t count,
 		render_job(call, &rows[0], &body);
 		api_answer(call, 200, synq_buf_view(&body));
 	} else if (jobs_still_to_come(call, as_of)) {
-		render_queued(call, &call->job_id, &body);
+		render_brief(call, &body);
 		api_answer(call, 200, synq_buf_view(&body));
 	}
 	synq_buf_done(&body);
 	api_release(call);
 }
 
+/* Ask for the row of call->job_id; 0, or BUSY and ${fn} will not run. */
+static int
+jobs_ask(struct api_call *call, enum synq_job_part part, synq_jobs_fn *fn)
+{
+	const struct synq_jobs_request request = {
+		.organization_id = call->principal.organization_id,
+		.ids = &call->job_id,
+		.count = 1,
+		.part = part,
+	};
+
+	api_hold(call);
+	return synq_store_jobs(call->intake->pg, &request, fn, call);
+}
+
 /* Read the row of call->job_id and go on with ${fn}. */
 static void
 jobs_read(struct api_call *call, enum synq_job_part part, synq_jobs_fn *fn)
 {
-	api_hold(call);
-	if (synq_store_jobs(call->intake->pg, &call->principal.organization_id,
-		&call->job_id, 1, part, fn, call) == 0)
+	if (jobs_ask(call, part, fn) == 0)
 		return;
 	api_refuse(call, &jobs_unable,
 	    "Jobs cannot be read at the moment. Try again in a second.");
@@ -148,7 +161,7 @@ jobs_on_result(void *ctx, const struct wait_result *result)
 	if (call->exchange == NULL)
 		return;
 	synq_buf_init(&body, 4096);
-	render_queued(call, &call->job_id, &body);
+	render_brief(call, &body);
 	synq_exchange_add_header(
 	    call->exchange, "retry-after", synq_slice_text("1"));
 	api_add_location(call);
@@ -191,6 +204,8 @@ jobs_on_result_row(void *ctx, int rc, const struct synq_job_row *rows,
 		    "Results cannot be read at the moment. Try again in a "
 		    "second.");
 	} else if (count == 1 || jobs_still_to_come(call, as_of)) {
+		if (count == 1)
+			call->job_state = rows[0].state;
 		jobs_wait(call->data);
 	}
 	api_release(call);
@@ -265,7 +280,7 @@ jobs_on_withdrawn(void *ctx, int rc)
 		    "second.");
 	} else if (call->exchange != NULL) {
 		synq_buf_init(&body, 4096);
-		render_queued(call, &call->job_id, &body);
+		render_brief(call, &body);
 		api_add_location(call);
 		api_answer(call, 202, synq_buf_view(&body));
 		synq_buf_done(&body);
@@ -294,6 +309,8 @@ jobs_on_cancel_row(void *ctx, int rc, const struct synq_job_row *rows,
 		    synq_job_state_name(rows[0].state));
 	} else if (rc != 0 || count == 1 || jobs_still_to_come(call, as_of)) {
 		/* Without the row: the dispatcher knows what it can do. */
+		if (rc == 0 && count == 1)
+			call->job_state = rows[0].state;
 		api_hold(call);
 		withdraw_send(call->intake->withdrawals, &cancel,
 		    jobs_on_withdrawn, call);
@@ -304,8 +321,10 @@ jobs_on_cancel_row(void *ctx, int rc, const struct synq_job_row *rows,
 void
 jobs_cancel(struct api_call *call)
 {
-	if (jobs_find_id(call) == 0)
-		jobs_read(call, SYNQ_JOB_ROW_ONLY, jobs_on_cancel_row);
+	if (jobs_find_id(call) != 0)
+		return;
+	if (jobs_ask(call, SYNQ_JOB_ROW_ONLY, jobs_on_cancel_row) != 0)
+		jobs_on_cancel_row(call, -SYNQ_E_BUSY, NULL, 0, 0);
 }
 
 static void
@@ -321,7 +340,7 @@ jobs_write_page(struct api_call *call, const struct synq_job_row *rows,
 	size_t i;
 
 	synq_buf_init(&body, LIST_MAX_BYTES);
-	synq_buf_init(&job, 65536);
+	synq_buf_init(&job, RENDER_JOB_MAX_BYTES);
 	synq_json_start(&json, &body);
 	synq_json_open(&json, '{');
 	synq_json_key(&json, "object");

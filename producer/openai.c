@@ -17,13 +17,16 @@
 static void
 openai_preference(struct synq_slice preference, struct accept_plan *plan)
 {
+	struct synq_slice name;
 	uint64_t seconds;
 
 	preference = synq_slice_trim(preference);
+	name = synq_slice_of(
+	    preference.data, preference.bytes < 5 ? 0 : sizeof("wait=") - 1);
 	if (synq_slice_is_nocase(preference, "respond-async")) {
 		plan->mode = ACCEPT_ANSWER_202;
 		plan->prefer_applied = 1;
-	} else if (synq_slice_starts(preference, "wait=")) {
+	} else if (synq_slice_is_nocase(name, "wait=")) {
 		preference.data += 5;
 		preference.bytes -= 5;
 		if (synq_slice_u64(preference, PREFER_WAIT_MAX_S, &seconds) ==

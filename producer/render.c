@@ -150,19 +150,18 @@ render_accepted(
 }
 
 void
-render_queued(const struct api_call *call, const struct synq_uuid *id,
-    struct synq_buf *out)
+render_brief(const struct api_call *call, struct synq_buf *out)
 {
 	struct synq_json_writer json;
 
 	synq_json_start(&json, out);
 	synq_json_open(&json, '{');
-	render_id(call, &json, "id", id);
+	render_id(call, &json, "id", &call->job_id);
 	synq_json_key(&json, "object");
 	synq_json_text(&json, "job");
 	synq_json_key(&json, "status");
-	synq_json_text(&json, synq_job_state_name(SYNQ_JOB_QUEUED));
-	render_time(&json, "created_at", synq_uuid_time_us(id));
+	synq_json_text(&json, synq_job_state_name(call->job_state));
+	render_time(&json, "created_at", synq_uuid_time_us(&call->job_id));
 	synq_json_close(&json, '}');
 }
 

@@ -12,6 +12,12 @@
 
 struct wait_result;
 
+/*
+ * Room for any job: 128 KiB of metadata, an error of 4 KiB with each of its
+ * bytes escaped, and the rest.
+ */
+#define RENDER_JOB_MAX_BYTES 196608
+
 /* The job that ${call} has just made from ${job}, appended to ${out}. */
 void render_accepted(
     struct api_call *call, const struct check_job *job, struct synq_buf *out);
@@ -21,11 +27,11 @@ void render_job(const struct api_call *call, const struct synq_job_row *row,
     struct synq_buf *out);
 
 /*
- * The job ${id}, known by its id only: accepted, and queued for all that
- * anybody can tell (P9); appended to ${out}.
+ * The job of ${call}, of which only its id is known and the state that its row
+ * said last: queued, for all that anybody can tell, if there is none yet (P9).
+ * Appended to ${out}.
  */
-void render_queued(const struct api_call *call, const struct synq_uuid *id,
-    struct synq_buf *out);
+void render_brief(const struct api_call *call, struct synq_buf *out);
 
 /* Answer ${call} with what its job came to. */
 void render_result(struct api_call *call, const struct wait_result *result);

@@ -268,9 +268,16 @@ static void
 wait_send_read(struct waits *waits, const struct synq_uuid *organization_id,
     struct wait_read *read)
 {
+	const struct synq_jobs_request request = {
+		.organization_id = *organization_id,
+		.ids = read->ids,
+		.count = read->count,
+		.part = SYNQ_JOB_WITH_RESULT,
+	};
+
 	read->waits = waits;
-	if (synq_store_jobs(waits->intake->pg, organization_id, read->ids,
-		read->count, SYNQ_JOB_WITH_RESULT, wait_on_rows, read) == 0)
+	if (synq_store_jobs(waits->intake->pg, &request, wait_on_rows, read) ==
+	    0)
 		synq_list_push(&waits->reads, &read->link);
 	else
 		synq_mem_free(read); /* busy: the next step tries again */

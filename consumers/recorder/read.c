@@ -90,7 +90,9 @@ read_ask(struct place *place)
 	struct recorder *recorder = place->recorder;
 
 	if (synq_store_offset(recorder->pg, place->topic, place->partition,
-		read_on_offset, place) != 0)
+		read_on_offset, place) == 0)
+		place->asked++;
+	else
 		synq_timer_start(recorder->again, ASK_AGAIN_US);
 }
 

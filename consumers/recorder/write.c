@@ -129,6 +129,7 @@ write_on_done(void *ctx, int rc, const struct synq_event *events, size_t count,
 	struct recorder *recorder = ctx;
 	size_t i;
 
+	recorder->unsettled--;
 	if (rc != 0) {
 		synq_log(SYNQ_LOG_WARN, "batch.not_written",
 		    SYNQ_F_TEXT("code", synq_err_name(rc)), SYNQ_F_ERR(err),
@@ -149,6 +150,7 @@ write_on_done(void *ctx, int rc, const struct synq_event *events, size_t count,
 static void
 write_start(struct recorder *recorder)
 {
+	struct synq_batch_offset offset;
 	struct synq_link *link;
 	struct place *place;
 
@@ -156,13 +158,22 @@ write_start(struct recorder *recorder)
 	for (link = synq_list_first(&recorder->places); link != NULL;
 	     link = synq_list_next(&recorder->places, link)) {
 		place = SYNQ_CONTAINER(link, struct place, link);
-		if (place->writing >= 0)
-			synq_batch_offset(recorder->writing, place->topic,
-			    place->partition, place->recorded, place->writing,
-			    place->as_of_at);
+		if (place->writing < 0)
+			continue;
+		offset = (struct synq_batch_offset){
+			.topic = place->topic,
+			.partition = place->partition,
+			.expected = place->recorded,
+			.next = place->writing,
+			.as_of = place->as_of_at,
+		};
+		synq_batch_offset(recorder->writing, &offset);
 	}
+	/* Until it is answered nobody may ask, or write, again. */
 	if (synq_batch_write(
-		recorder->writing, recorder->pg, write_on_done, recorder) != 0)
+		recorder->writing, recorder->pg, write_on_done, recorder) == 0)
+		recorder->unsettled++;
+	else
 		synq_timer_start(recorder->again, WRITE_AGAIN_US);
 }
 

@@ -19,6 +19,8 @@
 #define ANSWER_LIMIT_MS 10000
 #define TRY_LIMIT_MS 500
 #define TRY_PAUSE_US 50000
+/* For one record of an administrator. */
+#define ONCE_LIMIT_MS 10000
 #define DESTROY_LIMIT_MS 1000
 #define SETTLE_LIMIT_MS 5000
 /* The coordinators' own topics are loaded by asking for this group. */
@@ -279,8 +281,7 @@ await_delivery(rd_kafka_t *rk, uint32_t limit_ms, struct synq_err *err)
 
 int
 synq_kafka_produce_once(const char *brokers, const char *topic,
-    struct synq_slice key, struct synq_slice value, uint32_t limit_ms,
-    struct synq_err *err)
+    struct synq_slice key, struct synq_slice value, struct synq_err *err)
 {
 	const struct synq_kafka_config config = {
 		.brokers = brokers,
@@ -295,7 +296,7 @@ synq_kafka_produce_once(const char *brokers, const char *topic,
 	synq_kafka_build_start(&build, &config, NULL, err);
 	synq_kafka_set(&build, "enable.idempotence", "true");
 	synq_kafka_set(&build, "linger.ms", "0");
-	synq_kafka_set_number(&build, "message.timeout.ms", limit_ms);
+	synq_kafka_set_number(&build, "message.timeout.ms", ONCE_LIMIT_MS);
 	rd_kafka_conf_set_events(build.conf, RD_KAFKA_EVENT_DR);
 	rc = synq_kafka_build_end(&build, RD_KAFKA_PRODUCER, &rk);
 	if (rc != 0)
@@ -309,7 +310,7 @@ synq_kafka_produce_once(const char *brokers, const char *topic,
 		rc = synq_fail(err, SYNQ_E_UNAVAILABLE, "produce: %s",
 		    rd_kafka_err2str(failed));
 	else
-		rc = await_delivery(rk, limit_ms, err);
+		rc = await_delivery(rk, ONCE_LIMIT_MS, err);
 	synq_kafka_destroy(&rk, DESTROY_LIMIT_MS);
 	return rc;
 }

@@ -44,12 +44,12 @@ SYNQ_MUST_CHECK int synq_kafka_partitions(
     const char *brokers, const char *name, int32_t *ret, struct synq_err *err);
 
 /*
- * Produce one record and wait for its acknowledgement, at most ${limit_ms}.
+ * Produce one record and wait for its acknowledgement, at most 10 s.
  * Errors: UNAVAILABLE, UNCERTAIN.
  */
 SYNQ_MUST_CHECK int synq_kafka_produce_once(const char *brokers,
     const char *topic, struct synq_slice key, struct synq_slice value,
-    uint32_t limit_ms, struct synq_err *err);
+    struct synq_err *err);
 
 /* The version of librdkafka in use, a literal. */
 const char *synq_kafka_version(void);

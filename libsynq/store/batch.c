@@ -382,8 +382,8 @@ synq_batch_outcome(struct synq_batch *batch, const struct synq_outcome *outcome)
 /* ---- offsets ---- */
 
 void
-synq_batch_offset(struct synq_batch *batch, const char *topic,
-    int32_t partition, int64_t expected, int64_t next, int64_t as_of)
+synq_batch_offset(
+    struct synq_batch *batch, const struct synq_batch_offset *offset)
 {
 	if (batch->offset_count == batch->offset_room) {
 		batch->offset_room =
@@ -392,11 +392,11 @@ synq_batch_offset(struct synq_batch *batch, const char *topic,
 		    batch->offset_room * sizeof(*batch->offsets));
 	}
 	batch->offsets[batch->offset_count++] = (struct batch_offset){
-		.topic = synq_mem_text(topic),
-		.partition = partition,
-		.expected = expected,
-		.next = next,
-		.as_of = keep_time(as_of),
+		.topic = synq_mem_text(offset->topic),
+		.partition = offset->partition,
+		.expected = offset->expected,
+		.next = offset->next,
+		.as_of = keep_time(offset->as_of),
 	};
 }
 

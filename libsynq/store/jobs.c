@@ -198,24 +198,27 @@ ask(struct synq_pg *pg, const struct synq_uuid *organization_id,
 }
 
 int
-synq_store_jobs(struct synq_pg *pg, const struct synq_uuid *organization_id,
-    const struct synq_uuid *ids, size_t count, enum synq_job_part part,
+synq_store_jobs(struct synq_pg *pg, const struct synq_jobs_request *request,
     synq_jobs_fn *fn, void *ctx)
 {
-	const struct question question = { .part = part, .fn = fn, .ctx = ctx };
+	const struct question question = {
+		.part = request->part, .fn = fn, .ctx = ctx
+	};
 	struct synq_pg_array *array = synq_pg_array_new(SYNQ_PG_UUID);
-	const struct synq_pg_param params[] = { synq_pg_uuid(organization_id),
-		synq_pg_array(array) };
+	const struct synq_pg_param params[] = {
+		synq_pg_uuid(&request->organization_id), synq_pg_array(array)
+	};
 	const struct synq_pg_statement statement = {
-		part == SYNQ_JOB_WITH_RESULT ? select_results : select_rows,
+		request->part == SYNQ_JOB_WITH_RESULT ? select_results
+						      : select_rows,
 		params, SYNQ_COUNT(params)
 	};
 	size_t i;
 	int rc;
 
-	for (i = 0; i < count; i++)
-		synq_pg_array_add(array, synq_pg_uuid(&ids[i]));
-	rc = ask(pg, organization_id, &statement, &question);
+	for (i = 0; i < request->count; i++)
+		synq_pg_array_add(array, synq_pg_uuid(&request->ids[i]));
+	rc = ask(pg, &request->organization_id, &statement, &question);
 	synq_pg_array_free(&array);
 	return rc;
 }

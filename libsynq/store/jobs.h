@@ -53,14 +53,19 @@ typedef void synq_jobs_fn(void *ctx, int rc, const struct synq_job_row *rows,
 
 enum synq_job_part { SYNQ_JOB_ROW_ONLY, SYNQ_JOB_WITH_RESULT };
 
+struct synq_jobs_request {
+	struct synq_uuid organization_id;
+	const struct synq_uuid *ids;
+	size_t count; /* <= 500 */
+	enum synq_job_part part;
+};
+
 /*
- * The rows of the ${count} (<= 500) jobs ${ids} of ${organization_id} that
- * exist, with their results if ${part} says so and they are final.  Errors
- * (fn will not run): BUSY.
+ * The rows of the jobs of ${request} that exist, with their results if its
+ * part says so and they are final.  Errors (fn will not run): BUSY.
  */
 SYNQ_MUST_CHECK int synq_store_jobs(struct synq_pg *pg,
-    const struct synq_uuid *organization_id, const struct synq_uuid *ids,
-    size_t count, enum synq_job_part part, synq_jobs_fn *fn, void *ctx);
+    const struct synq_jobs_request *request, synq_jobs_fn *fn, void *ctx);
 
 /* What a list asks for; absent filters are empty or 0. */
 struct synq_job_filter {

@@ -39,13 +39,18 @@ void synq_batch_request(
 void synq_batch_outcome(
     struct synq_batch *batch, const struct synq_outcome *outcome);
 
-/*
- * The records of ${topic}, ${partition} from ${expected} up to below ${next}
- * are in ${batch}; with it all before ${as_of} is recorded.  ${expected} -1 =
- * there is no row yet.
- */
-void synq_batch_offset(struct synq_batch *batch, const char *topic,
-    int32_t partition, int64_t expected, int64_t next, int64_t as_of);
+/* How far the records of one partition that are in a batch go. */
+struct synq_batch_offset {
+	const char *topic;
+	int32_t partition;
+	int64_t expected; /* where the database stands; -1 = no row yet */
+	int64_t next;     /* one after the last of them */
+	int64_t as_of;    /* with it all before this is recorded, wall us */
+};
+
+/* With ${batch} the recorder moves on as ${offset} says. */
+void synq_batch_offset(
+    struct synq_batch *batch, const struct synq_batch_offset *offset);
 
 /* Forget the offsets of ${batch}, not its records. */
 void synq_batch_clear_offsets(struct synq_batch *batch);

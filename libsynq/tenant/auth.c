@@ -381,8 +381,7 @@ settle_now(struct synq_auth *auth, struct entry *entry, int *ret_able)
 
 int
 synq_auth_check(struct synq_auth *auth, struct synq_slice header,
-    enum synq_auth_answer *ret_answer, struct synq_principal *ret_principal,
-    synq_auth_fn *fn, void *ctx)
+    struct synq_auth_result *ret, synq_auth_fn *fn, void *ctx)
 {
 	struct synq_key_parts parts;
 	struct proof proof;
@@ -390,15 +389,16 @@ synq_auth_check(struct synq_auth *auth, struct synq_slice header,
 	struct waiter *waiter;
 	int able;
 
-	*ret_answer = read_header(header, &parts);
-	if (*ret_answer != SYNQ_AUTH_OK)
+	ret->answer = read_header(header, &parts);
+	if (ret->answer != SYNQ_AUTH_OK)
 		return 1;
 	synq_key_hash(auth->config.pepper, parts.secret, proof.hash);
 	proof.live = parts.live;
 	entry = entry_of(auth, parts.key_id);
 	if (settle_now(auth, entry, &able)) {
-		*ret_answer = able ? decide(auth, entry, &proof, ret_principal)
-		                   : SYNQ_AUTH_UNABLE;
+		ret->answer = able
+		                  ? decide(auth, entry, &proof, &ret->principal)
+		                  : SYNQ_AUTH_UNABLE;
 		if (!entry->loaded)
 			entry_free(auth, entry);
 		return 1;

@@ -33,8 +33,8 @@ enum synq_auth_answer {
 	SYNQ_AUTH_MISSING,   /* no credential: 401 */
 	SYNQ_AUTH_MALFORMED, /* not of the form of a key: 401 */
 	SYNQ_AUTH_UNKNOWN,   /* no such key or wrong secret: 401 */
-	SYNQ_AUTH_REVOKED,   /* revoked, expired or its organization gone: 401 */
-	SYNQ_AUTH_UNABLE     /* PostgreSQL cannot say: 503 */
+	SYNQ_AUTH_REVOKED, /* revoked, expired or its organization gone: 401 */
+	SYNQ_AUTH_UNABLE   /* PostgreSQL cannot say: 503 */
 };
 
 /* The decision; ${principal} is NULL unless it is OK. */
@@ -54,19 +54,25 @@ struct synq_auth *synq_auth_new(struct synq_loop *loop, struct synq_pg *pg,
 /* Free *${auth}; no callback runs any more.  Sets it to NULL. */
 void synq_auth_free(struct synq_auth **auth);
 
+/* What synq_auth_check found out at once. */
+struct synq_auth_result {
+	enum synq_auth_answer answer;
+	struct synq_principal principal; /* if the answer is OK */
+};
+
 /*
  * Decide on ${header}, the value of Authorization ("Bearer ...").  Returns 1
- * and fills ${ret_answer} and ${ret_principal} at once if the cache can say;
- * returns 0 if ${fn} will run later, once.
+ * and fills ${ret} at once if the cache can say; returns 0 if ${fn} will run
+ * later, once.
  */
 int synq_auth_check(struct synq_auth *auth, struct synq_slice header,
-    enum synq_auth_answer *ret_answer, struct synq_principal *ret_principal,
-    synq_auth_fn *fn, void *ctx);
+    struct synq_auth_result *ret, synq_auth_fn *fn, void *ctx);
 
 /* Forget every check whose ctx is ${ctx}: its fn will not run. */
 void synq_auth_forget(struct synq_auth *auth, const void *ctx);
 
-/* The key with the public part ${key_id} was revoked (${revoked}) or changed. */
+/* The key with the public part ${key_id} was revoked (${revoked}) or changed.
+ */
 void synq_auth_changed(
     struct synq_auth *auth, struct synq_slice key_id, int revoked);
 

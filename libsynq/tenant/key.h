@@ -34,7 +34,7 @@ void synq_key_make(int live, struct synq_secret **ret);
 /*
  * The stored form of the secret part ${secret}: BLAKE2b keyed with ${pepper}.
  */
-void synq_key_hash(const struct synq_secret *pepper,
-    struct synq_slice secret, uint8_t ret[32]);
+void synq_key_hash(const struct synq_secret *pepper, struct synq_slice secret,
+    uint8_t ret[32]);
 
 #endif

@@ -281,7 +281,7 @@ test_admin_sees_what_is_there(SYNQ_UNUSED void **state)
 	    -SYNQ_E_REFUSED);
 	assert_int_equal(
 	    synq_kafka_produce_once(broker_list(), name, synq_slice_text("key"),
-		synq_slice_text("value"), 5000, &err),
+		synq_slice_text("value"), &err),
 	    0);
 	assert_int_equal(synq_kafka_wait(broker_list(), 5000, &err), 0);
 	assert_int_equal(

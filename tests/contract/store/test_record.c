@@ -139,6 +139,19 @@ on_written(void *ctx, int rc, const struct synq_event *events, size_t count,
 		print_error("%s\n", err != NULL ? err->text : "no reason");
 }
 
+static void
+move(struct synq_batch *batch, int32_t partition, int64_t expected,
+    int64_t next, int64_t as_of)
+{
+	const struct synq_batch_offset offset = { .topic = "synq.results",
+		.partition = partition,
+		.expected = expected,
+		.next = next,
+		.as_of = as_of };
+
+	synq_batch_offset(batch, &offset);
+}
+
 static struct written
 write_batch(struct synq_batch *batch)
 {
@@ -433,13 +446,13 @@ test_offsets_move_with_the_rows(void **state)
 
 	(void)state;
 	synq_batch_request(batch, &of);
-	synq_batch_offset(batch, "synq.results", 3, -1, 10, 5000000);
-	synq_batch_offset(batch, "synq.results", 4, -1, 20, 6000000);
+	move(batch, 3, -1, 10, 5000000);
+	move(batch, 4, -1, 20, 6000000);
 	assert_int_equal(write_batch(batch).rc, 0);
 
 	synq_batch_clear(batch);
-	synq_batch_offset(batch, "synq.results", 3, 10, 11, 7000000);
-	synq_batch_offset(batch, "synq.results", 4, 20, 20, 5000000);
+	move(batch, 3, 10, 11, 7000000);
+	move(batch, 4, 20, 20, 5000000);
 	assert_int_equal(write_batch(batch).rc, 0);
 	assert_true(
 	    asks("SELECT string_agg(partition || ':' || next || ':'"
@@ -458,8 +471,8 @@ assert_fenced(int64_t expected)
 	struct written written;
 
 	synq_batch_request(batch, &of);
-	synq_batch_offset(batch, "synq.results", 4, -1, 7, 0);
-	synq_batch_offset(batch, "synq.results", 3, expected, 11, 0);
+	move(batch, 4, -1, 7, 0);
+	move(batch, 3, expected, 11, 0);
 	written = write_batch(batch);
 	assert_int_equal(written.rc, -SYNQ_E_FENCED);
 	assert_int_equal(written.count, 0);
@@ -487,7 +500,7 @@ test_fenced_where_the_row_is_missing(void **state)
 	struct synq_batch *batch = synq_batch_new();
 
 	(void)state;
-	synq_batch_offset(batch, "synq.results", 3, 10, 11, 0);
+	move(batch, 3, 10, 11, 0);
 	assert_int_equal(write_batch(batch).rc, -SYNQ_E_FENCED);
 	synq_batch_free(&batch);
 }

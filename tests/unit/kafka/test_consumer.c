@@ -56,10 +56,10 @@ set_up(void **state)
 	assert_int_equal(synq_loop_new(&f->loop, NULL), 0);
 	f->metrics = synq_metrics_new();
 	for (int i = 0; i < RECORDS; i++)
-		assert_int_equal(synq_kafka_produce_once(
-				     rd_kafka_mock_cluster_bootstraps(f->mock),
-				     TOPIC, synq_slice_text("key"),
-				     synq_slice_text("value"), 5000, NULL),
+		assert_int_equal(
+		    synq_kafka_produce_once(
+			rd_kafka_mock_cluster_bootstraps(f->mock), TOPIC,
+			synq_slice_text("key"), synq_slice_text("value"), NULL),
 		    0);
 	*state = f;
 	return 0;

@@ -179,8 +179,7 @@ synq_service_probe(struct synq_service *service, struct synq_slice path,
 
 int
 synq_auth_check(struct synq_auth *auth, struct synq_slice header,
-    enum synq_auth_answer *ret_answer, struct synq_principal *ret_principal,
-    synq_auth_fn *fn, void *ctx)
+    struct synq_auth_result *ret, synq_auth_fn *fn, void *ctx)
 {
 	(void)auth;
 	(void)header;
@@ -190,9 +189,9 @@ synq_auth_check(struct synq_auth *auth, struct synq_slice header,
 		the_world->auth_ctx = ctx;
 		return 0;
 	}
-	*ret_answer = the_world->auth;
+	ret->answer = the_world->auth;
 	if (the_world->auth == SYNQ_AUTH_OK)
-		ret_principal->organization_id = the_world->organization_id;
+		ret->principal.organization_id = the_world->organization_id;
 	return 1;
 }
 
@@ -269,7 +268,7 @@ new_query(const struct synq_uuid *organization_id, synq_jobs_fn *fn, void *ctx)
 {
 	struct world_query *query = &the_world->queries[the_world->query_count];
 
-	assert_true(the_world->query_count < WORLD_MAX);
+	assert_true(the_world->query_count < WORLD_QUERIES_MAX);
 	the_world->query_count++;
 	query->organization_id = *organization_id;
 	query->asked_us = the_loop.now_us;
@@ -279,8 +278,7 @@ new_query(const struct synq_uuid *organization_id, synq_jobs_fn *fn, void *ctx)
 }
 
 int
-synq_store_jobs(struct synq_pg *pg, const struct synq_uuid *organization_id,
-    const struct synq_uuid *ids, size_t count, enum synq_job_part part,
+synq_store_jobs(struct synq_pg *pg, const struct synq_jobs_request *request,
     synq_jobs_fn *fn, void *ctx)
 {
 	struct world_query *query;
@@ -288,11 +286,12 @@ synq_store_jobs(struct synq_pg *pg, const struct synq_uuid *organization_id,
 	(void)pg;
 	if (the_world->pg_busy)
 		return -SYNQ_E_BUSY;
-	assert_in_range(count, 1, 500);
-	query = new_query(organization_id, fn, ctx);
-	query->part = part;
-	query->count = count;
-	memcpy(query->ids, ids, (count < 8 ? count : 8) * sizeof(*ids));
+	assert_in_range(request->count, 1, 500);
+	query = new_query(&request->organization_id, fn, ctx);
+	query->part = request->part;
+	query->count = request->count;
+	memcpy(query->ids, request->ids,
+	    (query->count < 8 ? query->count : 8) * sizeof(*query->ids));
 	return 0;
 }
 

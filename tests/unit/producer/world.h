@@ -26,6 +26,7 @@
 #include "tenant/auth.h"
 
 #define WORLD_MAX 64
+#define WORLD_QUERIES_MAX 512
 /* 2027-01-15T08:00:00Z, when each test begins. */
 #define WORLD_BEGIN_AT 1800000000000000LL
 
@@ -57,7 +58,7 @@ struct world {
 	struct synq_config config;
 	struct synq_uuid organization_id;
 
-	struct world_query queries[WORLD_MAX];
+	struct world_query queries[WORLD_QUERIES_MAX];
 	size_t query_count;
 	int pg_busy; /* queries are refused */
 
