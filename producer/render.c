@@ -137,7 +137,7 @@ render_accepted(
 		.state = SYNQ_JOB_QUEUED,
 		.endpoint = synq_slice_text(synq_endpoint_path(job->endpoint)),
 		.model = job->request.model,
-		.priority = job->priority,
+		.priority = (int32_t)job->priority,
 		.metadata = job->metadata,
 		.created_at = synq_uuid_time_us(&call->job_id),
 		.deadline_at = job->deadline_at,

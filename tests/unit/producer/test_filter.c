@@ -121,6 +121,7 @@ test_filter_knows_the_seven_states(void **state)
 		assert_true(
 		    synq_slice_is(passes(*state, query).state, names[i]));
 	}
+	refused(*state, "state=accepted", "invalid_value", "state");
 	refused(*state, "state=done", "invalid_value", "state");
 	refused(*state, "state=", "invalid_value", "state");
 	refused(*state, "state=QUEUED", "invalid_value", "state");
