@@ -230,9 +230,11 @@ $(foreach t,$(test_sources),$(eval $(call link_rule,\
 	$(call test_archives,$(call folder_of_test,$(t))))))
 $(test_programs): extra_libs = -lcmocka -ljson-c
 
-# Fuzzers are clang's: make fuzz builds them in a variant of their own.
+# Fuzzers are clang's: make fuzz builds them in a variant of their own.  They
+# may use what the intake checks requests with.
 $(foreach f,$(fuzzers),$(eval $(call link_rule,$(f),\
-	$(f:$(OUT)/fuzz/%=$(O)/tests/fuzz/%.o) $(test_lib) $(lib))))
+	$(f:$(OUT)/fuzz/%=$(O)/tests/fuzz/%.o) $(OUT)/libintake.a $(test_lib) \
+	$(lib))))
 $(fuzzers): link_flags += -fsanitize=fuzzer
 $(fuzzers): extra_libs = -ljson-c
 
