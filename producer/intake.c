@@ -268,11 +268,10 @@ intake_health(void *ctx, struct synq_service *service)
 	 * Without these it goes on: known keys are cached, answers come back
 	 * by the rows.  So they are shown, and do not take it out of service.
 	 */
-	synq_health_add(service, "postgresql", 1,
-	    synq_pg_healthy(intake->pg) ? ""
-					: "away: only cached keys are known");
-	synq_health_add(service, "redis", 1,
-	    synq_redis_healthy(intake->redis)
-		? ""
-		: "away: answers come by the recorder");
+	if (!synq_pg_healthy(intake->pg))
+		synq_health_degraded(
+		    service, "postgresql", "away: only cached keys are known");
+	if (!synq_redis_healthy(intake->redis))
+		synq_health_degraded(
+		    service, "redis", "away: answers come by the recorder");
 }

@@ -304,6 +304,15 @@ take_length(struct synq_httpd_conn *conn, struct synq_slice data)
 	return data.bytes;
 }
 
+/* 1 if the chunk that was announced will not fit: why wait for it? */
+static int
+chunk_too_large(const struct synq_exchange *exchange)
+{
+	return !exchange->unwanted && !exchange->begun &&
+	       exchange->chunks.left >
+	           exchange->limit_bytes - exchange->body.bytes;
+}
+
 static size_t
 take_chunks(struct synq_httpd_conn *conn, struct synq_slice data)
 {
@@ -314,7 +323,8 @@ take_chunks(struct synq_httpd_conn *conn, struct synq_slice data)
 	while (verdict == SYNQ_PARSE_MORE && rest.bytes > 0) {
 		verdict =
 		    synq_parse_chunks_feed(&exchange->chunks, &rest, &piece);
-		if (add_body(exchange, piece) != 0) {
+		if (add_body(exchange, piece) != 0 ||
+		    chunk_too_large(exchange)) {
 			synq_httpd_conn_refuse(
 			    conn, 413, "the body is too large");
 			return data.bytes - rest.bytes;

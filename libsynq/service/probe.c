@@ -22,8 +22,8 @@
 #define MAX_TRIES 200
 #define MAX_CONNECTIONS 64
 
-void
-synq_health_add(struct synq_service *service, const char *check, int good,
+static void
+add_row(struct synq_service *service, const char *check, int good,
     const char *detail)
 {
 	struct service_check *row;
@@ -33,8 +33,21 @@ synq_health_add(struct synq_service *service, const char *check, int good,
 	row = &service->checks[service->check_count++];
 	row->name = check;
 	row->good = good;
-	snprintf(row->detail, sizeof(row->detail), "%s",
-	    detail == NULL ? "" : detail);
+	snprintf(row->detail, sizeof(row->detail), "%s", detail);
+}
+
+void
+synq_health_add(struct synq_service *service, const char *check, int good,
+    const char *detail)
+{
+	add_row(service, check, good, good ? "" : detail);
+}
+
+void
+synq_health_degraded(
+    struct synq_service *service, const char *check, const char *detail)
+{
+	add_row(service, check, 1, detail);
 }
 
 /* Ask the program; returns 1 if all is well. */
@@ -44,10 +57,9 @@ examine(struct synq_service *service)
 	size_t i;
 
 	service->check_count = 0;
-	synq_health_add(service, "start", service->started,
-	    service->started ? "" : "it has not finished starting");
-	synq_health_add(service, "drain", !service->draining,
-	    service->draining ? "it is ending" : "");
+	synq_health_add(
+	    service, "start", service->started, "it has not finished starting");
+	synq_health_add(service, "drain", !service->draining, "it is ending");
 	if (service->started && service->program->health != NULL)
 		service->program->health(service->ctx, service);
 	for (i = 0; i < service->check_count; i++) {

@@ -100,9 +100,17 @@ SYNQ_MUST_CHECK int synq_service_pg(struct synq_service *service,
 SYNQ_MUST_CHECK int synq_service_redis(struct synq_service *service,
     struct synq_redis **ret, struct synq_err *err);
 
-/* In health only: ${check} (a literal) is ${good} or not, ${detail} why. */
+/* In health only: ${check} (a literal) is ${good}, or else ${detail} says why.
+ */
 void synq_health_add(struct synq_service *service, const char *check, int good,
     const char *detail);
+
+/*
+ * In health only: the program does without ${check} (a literal) for now, as
+ * ${detail} says; it stays ready.
+ */
+void synq_health_degraded(
+    struct synq_service *service, const char *check, const char *detail);
 
 /*
  * The program listens for clients on ${port}: noted in run/NAME.json.

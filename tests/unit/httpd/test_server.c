@@ -336,6 +336,11 @@ test_too_large_body_is_told_though_the_client_sends_all(
 	    "POST /now HTTP/1.1\r\n" HOST
 	    "Transfer-Encoding: chunked\r\n\r\n6\r\nabcdef\r\n5\r\nabcde\r\n",
 	    "413", 1);
+	/* Refused as soon as the size is read, before any of its data. */
+	check(&f,
+	    "POST /now HTTP/1.1\r\n" HOST
+	    "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+	    "413", 1);
 	check(&f,
 	    "POST /now HTTP/1.1\r\n" HOST
 	    "Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n5\r\nabcde\r\n"
