@@ -21,7 +21,21 @@ extern const struct cli_command cli_job_commands[];
 
 /* ---- the others ---- */
 
-/* Ask for ${path} by ${method} and show the job that comes back. */
+/* Show the job in ${reply}; returns the exit code. */
+static int
+show_reply(const struct cli *cli, const struct client_reply *reply)
+{
+	struct synq_slice body = synq_buf_view(&reply->body);
+	struct synq_json job;
+
+	if (reply->status >= 400)
+		return client_refused(reply->status, body);
+	if (synq_json_parse(body, &job, NULL) != 0)
+		return cli_say(CLI_FAILED, "the answer is not that of Synq");
+	return show_job(cli, job);
+}
+
+/* Send ${method} to the job that the words name and show what comes back. */
 static int
 show_answer(struct cli *cli, const char *method, const char *tail)
 {
@@ -29,7 +43,6 @@ show_answer(struct cli *cli, const char *method, const char *tail)
 		.limit_ms = SESSION_LIMIT_MS };
 	struct client_reply reply = { .status = 0 };
 	struct session session;
-	struct synq_json job;
 	struct synq_buf path;
 	int code;
 
@@ -41,13 +54,8 @@ show_answer(struct cli *cli, const char *method, const char *tail)
 	if (code == 0)
 		code = client_ask(
 		    session.client, &request, SESSION_PATIENCE_US, &reply);
-	if (code == 0 && reply.status >= 400)
-		code = client_refused(reply.status, synq_buf_view(&reply.body));
-	else if (code == 0 &&
-		 synq_json_parse(synq_buf_view(&reply.body), &job, NULL) != 0)
-		code = cli_say(CLI_FAILED, "the answer is not that of Synq");
-	else if (code == 0)
-		code = show_job(cli, job);
+	if (code == 0)
+		code = show_reply(cli, &reply);
 	client_reply_done(&reply);
 	session_close(&session);
 	synq_buf_done(&path);

@@ -25,6 +25,8 @@ top_of(size_t bucket)
 {
 	const size_t shift = bucket / STATS_STEPS;
 
+	if (bucket == STATS_BUCKETS - 1)
+		return UINT64_MAX;
 	if (shift == 0)
 		return bucket;
 	return ((uint64_t)(bucket % STATS_STEPS + STATS_STEPS + 1)

@@ -60,7 +60,7 @@ addresses_from_flags(
 static int
 addresses_from_environment(struct target *target, struct synq_err *err)
 {
-	char name[16] = "SYNQ_URL";
+	char name[24] = "SYNQ_URL";
 	const char *value;
 	int number = 1;
 	int rc = 0;
