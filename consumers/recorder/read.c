@@ -79,8 +79,9 @@ read_on_offset(void *ctx, int rc, int64_t next)
 	place->started = 1;
 	place->recorded = next;
 	place->next = next < 0 ? 0 : next;
-	synq_consumer_start(
-	    recorder->consumer, place->topic, place->partition, next);
+	/* 0: nothing was ever read, and what was there may have expired. */
+	synq_consumer_start(recorder->consumer, place->topic, place->partition,
+	    next > 0 ? next : -1);
 }
 
 /* Ask where the database stands in ${place}. */
