@@ -413,7 +413,7 @@ int
 check_request(enum synq_endpoint endpoint, struct synq_slice text,
     struct check_request *ret, struct check_fault *fault)
 {
-	struct synq_json body;
+	struct synq_json body = { .type = SYNQ_JSON_NONE };
 
 	if (check_parse(text, &body, fault) != 0)
 		return -1;
