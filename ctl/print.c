@@ -88,7 +88,7 @@ print_env(const char *name, const char *value)
 {
 	const char *at;
 
-	printf("%s='", name);
+	printf("export %s='", name);
 	for (at = value; *at != '\0'; at++) {
 		if (*at == '\'')
 			fputs("'\\''", stdout);

@@ -117,7 +117,7 @@ def fresh():
 
 def environment_of(installation):
     text = installation.run("status", "-o", "env").stdout
-    return dict(shlex.split(line)[0].split("=", 1) for line in text.splitlines())
+    return dict(shlex.split(line)[1].split("=", 1) for line in text.splitlines())
 
 
 def is_ready(installation, name, but_not=None):
