@@ -6,6 +6,7 @@
 #   make test            every test            make check   every lint
 #   make run             install, boot, push real work through, stop
 #   make bench           the benchmarks        make fuzz    the fuzzers
+#   make docs            manual pages and the sample, from the programs
 #   make install         PREFIX=/usr/local DESTDIR=
 #   make clean
 #
@@ -142,7 +143,7 @@ every_object := $(lib_objects) $(patsubst %.c,$(O)/%.o,$(foreach f,\
 	$(suites:%=tests/%/*/*.c) tests/lib/*.c tests/bench/*.c tests/fuzz/*.c)))
 
 .PHONY: all objects tidy deps unit contract test-programs list-tests test \
-	check run bench fuzz fuzz-programs install clean
+	check run bench fuzz fuzz-programs docs install clean
 all: $(programs) $(lib)
 objects: $(every_object)
 tidy: $(every_object:.o=.tidy)
@@ -272,6 +273,10 @@ fuzz: deps
 	@compose/install check
 	@SYNQ_INSTALLED=1 tests/fuzz/run
 
+# Kept in the tree; tests/check/current-docs fails when they are stale.
+docs: all
+	@docs/generate $(OUT) docs
+
 install: all
 	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man
 	@install -m 755 $(filter $(OUT)/synq%,$(programs)) \
@@ -279,7 +284,7 @@ install: all
 	@for page in $(wildcard $(OUT)/man/*.[1-8] docs/man/*.[1-8]); do \
 		install -Dm 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
 	done
-	@for sample in $(wildcard compose/*.sample compose/synq.yaml); do \
+	@for sample in $(wildcard docs/*.sample); do \
 		install -Dm 644 $$sample \
 		$(DESTDIR)$(PREFIX)/share/synq/$${sample##*/}; \
 	done
