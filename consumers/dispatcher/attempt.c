@@ -22,6 +22,9 @@
  * request that takes its process down each time must end somewhere.
  */
 #define DEAD_ATTEMPTS_ALLOWED 5
+/* A usual answer fits the first chunk; the largest body and answer fit all. */
+#define CALL_CHUNK_BYTES 6144
+#define CALL_ARENA_MAX_BYTES (8U << 20)
 
 static int64_t
 attempt_now(const struct work *work)
@@ -162,6 +165,9 @@ attempt_number(struct work *work)
 	const int64_t limit_at =
 	    now_at + (int64_t)work->core->config.call_limit_us;
 
+	synq_arena_free(&work->call_arena);
+	work->call_arena =
+	    synq_arena_new(CALL_CHUNK_BYTES, CALL_ARENA_MAX_BYTES);
 	work->attempt++;
 	work->attempt_id = synq_uuid_new(now_at);
 	work->started_at = now_at;

@@ -27,7 +27,7 @@
 /* The largest answer that fits a result record (decisions 21). */
 #define CALL_MAX_RESULT_BYTES 1900000
 
-/* work->io while a call is out; in the work's arena. */
+/* work->io while a call is out; in the attempt's arena. */
 struct call {
 	struct dispatcher *dispatcher;
 	struct work *work; /* NULL = aborted */
@@ -55,7 +55,7 @@ call_judge(
 	struct core_answer answer;
 
 	call->dialect->judge(&work->request, raw,
-	    synq_loop_wall_us(dispatcher->loop), work->arena, &verdict);
+	    synq_loop_wall_us(dispatcher->loop), work->call_arena, &verdict);
 	answer = (struct core_answer){
 		.succeeded = verdict.succeeded,
 		.overload = call_overloaded(raw),
@@ -126,8 +126,8 @@ call_target(const struct synq_catalog_model *model, struct work *work,
 		.name = model->provider->name,
 		.base_url = model->provider->base_url,
 		.upstream_model = synq_slice_text(model->upstream_name),
-		.job_id = synq_arena_text(work->arena, job_id),
-		.attempt_id = synq_arena_text(work->arena, attempt_id),
+		.job_id = synq_arena_text(work->call_arena, job_id),
+		.attempt_id = synq_arena_text(work->call_arena, attempt_id),
 		.attempt = work->attempt,
 	};
 	if (model->provider->credential != NULL)
@@ -183,7 +183,7 @@ call_send(struct call *call)
 	call->dialect = synq_dialect_find(model->provider->dialect);
 	call_target(model, work, &target);
 	rc = call->dialect->build(
-	    &work->request, &target, work->arena, &built, &call->err);
+	    &work->request, &target, work->call_arena, &built, &call->err);
 	if (rc != 0)
 		return rc;
 	request = (struct synq_http_request){
@@ -195,7 +195,7 @@ call_send(struct call *call)
 		.silence_limit_ms =
 		    (uint32_t)config->dispatcher_silence_limit_ms,
 		.deadline_us = call_deadline_us(call),
-		.arena = work->arena,
+		.arena = work->call_arena,
 		.done = call_on_done,
 		.ctx = call,
 	};
@@ -207,7 +207,7 @@ void
 call_start(void *ctx, struct work *work)
 {
 	struct dispatcher *dispatcher = ctx;
-	struct call *call = synq_arena_alloc(work->arena, sizeof(*call));
+	struct call *call = synq_arena_alloc(work->call_arena, sizeof(*call));
 
 	call->dispatcher = dispatcher;
 	call->work = work;

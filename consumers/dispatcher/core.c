@@ -174,18 +174,19 @@ core_resume_known(struct work *work, const struct known *known)
 	work->attempt = known->attempt;
 	work->failures = known->failures;
 	work->first_outcome = known->first_outcome;
-	if (!known->started) {
+	if (known->opens.count == 0) {
 		if (known->not_before_at == 0)
 			return 0;
 		work_wait(work, known->not_before_at);
 		return 1;
 	}
-	work->maker = known->maker;
-	if (life_is_over(work->core, &work->maker)) {
+	work->opens = synq_arena_alloc(work->arena, sizeof(*work->opens));
+	*work->opens = known->opens;
+	(void)opens_drop_dead(work->opens, work->core, NULL, 0);
+	if (work->opens->count == 0) {
 		work->core->counts.repeated++;
 		return 0;
 	}
-	work->call_deadline_at = known->call_deadline_at;
 	work_hold(work);
 	return 1;
 }

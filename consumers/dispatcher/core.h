@@ -207,7 +207,7 @@ struct core_answer {
 	uint64_t took_us;
 };
 
-/* The call of ${work} came to ${answer}, whose bytes lie in its arena. */
+/* The call of ${work} came to ${answer}, whose bytes lie in its call_arena. */
 void core_answered(struct work *work, const struct core_answer *answer);
 
 /*

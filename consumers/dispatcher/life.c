@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "opens.h"
 #include "partition.h"
 #include "work.h"
 
@@ -16,7 +17,7 @@ struct life {
 	struct maker maker; /* its instance is the map's key */
 };
 
-int
+static int
 life_is_over(const struct core *core, const struct maker *maker)
 {
 	const struct life *life =
@@ -47,37 +48,40 @@ life_is_ours(const struct core *core, const struct maker *maker)
 	       synq_uuid_equal(&maker->boot_id, &core->config.boot_id);
 }
 
-/* 1 if ${work} is held for a life that is over, by ${names} or announced. */
-static int
-life_released(const struct work *work, const char *const *names, size_t count)
+int
+life_has_ended(const struct core *core, const struct maker *maker,
+    const char *const *names, size_t count)
 {
 	size_t i;
 
-	if (work->state != WORK_HELD || life_is_ours(work->core, &work->maker))
+	if (life_is_ours(core, maker))
 		return 0;
-	if (life_is_over(work->core, &work->maker))
+	if (life_is_over(core, maker))
 		return 1;
 	for (i = 0; i < count; i++) {
-		if (strcmp(names[i], work->maker.instance) == 0)
+		if (strcmp(names[i], maker->instance) == 0)
 			return 0;
 	}
 	return names != NULL;
 }
 
-/* Begin again what ${partition} holds for lives that are over. */
+/* Begin again what ${partition} holds for nobody but lives that are over. */
 static void
 life_release(
     struct partition *partition, const char *const *names, size_t count)
 {
+	struct core *core = partition->core;
 	struct synq_link *link;
 	struct synq_link *after;
 	struct work *work;
 
 	synq_list_foreach (&partition->works, link, after) {
 		work = SYNQ_CONTAINER(link, struct work, place);
-		if (!life_released(work, names, count))
+		if (work->state != WORK_HELD ||
+		    opens_drop_dead(work->opens, core, names, count) == 0 ||
+		    work->opens->count > 0)
 			continue;
-		partition->core->counts.repeated++;
+		core->counts.repeated++;
 		work_queue(work);
 	}
 }

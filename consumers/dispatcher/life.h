@@ -11,8 +11,13 @@
 
 #include "core.h"
 
-/* 1 if the life ${maker} is known to be over, else 0. */
-int life_is_over(const struct core *core, const struct maker *maker);
+/*
+ * 1 if the life ${maker} is over: announced anew, or (${names} not NULL) no
+ * longer among the ${count} members ${names}.  Our own never is: the call is
+ * in our hands.
+ */
+int life_has_ended(const struct core *core, const struct maker *maker,
+    const char *const *names, size_t count);
 
 /* Free what is known of lives. */
 void life_free_all(struct core *core);

@@ -112,18 +112,6 @@ partition_known_drop(struct partition *partition, struct known *known)
 	synq_mem_free(known);
 }
 
-/* Note an attempt.started of somebody in ${known}. */
-static void
-known_started(struct known *known, const struct synq_outcome *outcome)
-{
-	known->started = 1;
-	known->attempt = outcome->attempt;
-	known->call_deadline_at = outcome->call_deadline_at;
-	known->maker.boot_id = outcome->boot_id;
-	(void)snprintf(known->maker.instance, sizeof(known->maker.instance),
-	    "%.*s", (int)outcome->instance.bytes, outcome->instance.data);
-}
-
 /* 1 if ${outcome} is an attempt that failed, 0 if its call was never made. */
 static int
 outcome_counts(const struct synq_outcome *outcome)
@@ -149,10 +137,11 @@ known_learn(struct partition *partition, int64_t offset,
 	}
 	switch (outcome->kind) {
 	case SYNQ_OUTCOME_STARTED:
-		known_started(known, outcome);
+		known->attempt = outcome->attempt;
+		opens_add(&known->opens, outcome);
 		break;
 	case SYNQ_OUTCOME_FAILED:
-		known->started = 0;
+		(void)opens_remove(&known->opens, &outcome->attempt_id);
 		known->failures += (uint32_t)outcome_counts(outcome);
 		known->not_before_at = outcome->not_before_at;
 		break;
@@ -162,16 +151,27 @@ known_learn(struct partition *partition, int64_t offset,
 	}
 }
 
-/* The end of an attempt that ${work} was held for. */
+/* A record about ${work}, which is held for attempts of others. */
 static void
 partition_release(struct work *work, const struct synq_outcome *outcome)
 {
-	if (outcome->kind == SYNQ_OUTCOME_RESULT) {
+	switch (outcome->kind) {
+	case SYNQ_OUTCOME_STARTED:
+		opens_add(work->opens, outcome);
+		if (outcome->attempt > work->attempt)
+			work->attempt = outcome->attempt;
+		break;
+	case SYNQ_OUTCOME_FAILED:
+		if (!opens_remove(work->opens, &outcome->attempt_id))
+			break;
+		work->failures += (uint32_t)outcome_counts(outcome);
+		if (work->opens->count == 0)
+			work_wait(work, outcome->not_before_at);
+		break;
+	case SYNQ_OUTCOME_RESULT:
 		partition_done(work->partition, work->source.offset);
 		work_free(work);
-	} else if (outcome->kind == SYNQ_OUTCOME_FAILED) {
-		work->failures += (uint32_t)outcome_counts(outcome);
-		work_wait(work, outcome->not_before_at);
+		break;
 	}
 }
 

@@ -13,19 +13,18 @@
  */
 
 #include "core.h"
+#include "opens.h"
 
 /* What results say about a record that is not read (again) yet. */
 struct known {
 	int64_t offset; /* of the source; the map's key is its bytes */
 	struct synq_uuid job_id;
-	int ended;   /* has its final result */
-	int started; /* has an attempt without an end */
+	int ended; /* has its final result */
 	uint32_t attempt;
 	uint32_t failures;
 	int64_t not_before_at;
 	int64_t first_outcome;
-	int64_t call_deadline_at;
-	struct maker maker; /* of the open attempt */
+	struct opens opens; /* attempts without an end */
 };
 
 struct partition {

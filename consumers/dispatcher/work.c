@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "gate.h"
+#include "opens.h"
 #include "partition.h"
 #include "track/track.h"
 
@@ -85,6 +86,7 @@ work_destroy(struct work *work)
 
 	work_leave(work, NULL);
 	synq_list_remove(&work->core->orphans, &work->place);
+	synq_arena_free(&work->call_arena);
 	synq_arena_free(&arena);
 }
 
@@ -219,14 +221,13 @@ work_hold(struct work *work)
 	work_leave(work, NULL);
 	work_move(work, WORK_HELD);
 	work->core->counts.held++;
-	work_wake_at(work, work->call_deadline_at + HOLD_SLACK_US);
+	work_wake_at(work, opens_deadline_at(work->opens) + HOLD_SLACK_US);
 }
 
 void
 work_due(struct work *work)
 {
 	const struct core_config *config = &work->core->config;
-
 	const int64_t now_at = config->io.now(config->io_ctx);
 
 	if (synq_link_used(&work->side) && work->state == WORK_WAITING) {

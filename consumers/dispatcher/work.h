@@ -29,7 +29,8 @@ struct work {
 	struct core *core;
 	struct partition *partition; /* NULL = an orphan: revoked meanwhile */
 	struct synq_arena *arena;
-	struct synq_request request; /* lies in the arena */
+	struct synq_arena *call_arena; /* of the attempt: call and answer */
+	struct synq_request request;   /* lies in the arena */
 	struct synq_source source;
 	size_t bytes;
 	enum work_state state;
@@ -44,11 +45,11 @@ struct work {
 	int64_t first_outcome; /* results offset of its first record; -1 */
 	int64_t not_before_at; /* WAITING */
 
-	/* the attempt under way, ours or (HELD) another member's */
+	/* our attempt under way */
 	struct synq_uuid attempt_id;
 	int64_t started_at;
 	int64_t call_deadline_at;
-	struct maker maker;         /* HELD: who made it */
+	struct opens *opens; /* HELD: the attempts of others; in the arena */
 	struct provider_gate *gate; /* from begin to answer; else NULL */
 	const char *provider;       /* names in the arena */
 	const char *provider_model;
@@ -97,7 +98,7 @@ void work_queue(struct work *work);
 /* Let ${work} wait until ${not_before_at}. */
 void work_wait(struct work *work, int64_t not_before_at);
 
-/* Let ${work} wait for the attempt that ${work}->maker has out. */
+/* Let ${work} wait for the attempts in ${work}->opens. */
 void work_hold(struct work *work);
 
 /*

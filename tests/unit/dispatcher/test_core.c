@@ -306,6 +306,41 @@ test_core_repeats_what_another_member_lost_when_it_began_anew(void **state)
 	assert_int_equal(SYNQ_OUTCOME_STARTED, world_last(world)->kind);
 }
 
+/*
+ * A late attempt.started of the owner before, given up at once, says nothing
+ * about the attempt that the next owner had begun meanwhile.
+ */
+static void
+test_core_holds_until_every_open_attempt_has_ended(void **state)
+{
+	static const char *const members[] = { "dispatcher-2", "dispatcher-3" };
+	struct world *world = *state;
+	struct synq_outcome later = started_by(world, "dispatcher-2", 9);
+	struct synq_outcome late = started_by(world, "dispatcher-3", 8);
+
+	late.attempt_id = id_of(51);
+	world_take_over(world);
+	partition_outcome(world->partition, 7, &later);
+	partition_outcome(world->partition, 8, &late);
+	late.kind = SYNQ_OUTCOME_FAILED;
+	late.error_code = synq_slice_text("not_sent");
+	late.not_before_at = world->now_at;
+	partition_outcome(world->partition, 9, &late);
+	partition_settle(world->partition);
+	world_read(world, 0, 1);
+	core_members(world->core, members, 2);
+	partition_outcome(world->partition, 10, &late); /* said twice */
+	(void)core_tick(world->core);
+	assert_int_equal(0, world->sent_count);
+
+	later.kind = SYNQ_OUTCOME_FAILED;
+	later.not_before_at = world->now_at;
+	partition_outcome(world->partition, 11, &later);
+	(void)core_tick(world->core);
+
+	assert_int_equal(SYNQ_OUTCOME_STARTED, last(world)->kind);
+}
+
 static void
 test_core_skips_what_has_its_result_but_no_commit(void **state)
 {
@@ -435,6 +470,7 @@ main(void)
 		CORE_TEST(test_core_repeats_what_a_member_that_died_had_out),
 		CORE_TEST(
 		    test_core_repeats_what_another_member_lost_when_it_began_anew),
+		CORE_TEST(test_core_holds_until_every_open_attempt_has_ended),
 		CORE_TEST(test_core_skips_what_has_its_result_but_no_commit),
 		CORE_TEST(
 		    test_core_works_on_a_record_whose_result_is_of_another_job),
