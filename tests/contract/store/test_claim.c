@@ -1,0 +1,392 @@
+/*
+ * Idempotency keys on a real Redis and a real PostgreSQL, either of which is
+ * taken away: a client for a port on which nobody listens.
+ *
+ * SYNQ_TEST_REDIS is host:port, SYNQ_TEST_REDIS_PASSWORD its password.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "fixture.h"
+#include "loop/loop.h"
+#include "pg/pg.h"
+#include "redis/redis.h"
+#include "store/keys.h"
+
+#define DAY_US (24 * 3600 * INT64_C(1000000))
+#define MINUTE_US (60 * INT64_C(1000000))
+
+static struct synq_redis *live;
+static struct synq_redis *dead;
+static struct synq_pg *dead_pg;
+static struct synq_claim_request request;
+
+struct claimed {
+	int told;
+	enum synq_claim claim;
+	struct synq_uuid job_id;
+	int accepted;
+};
+
+static void
+on_claimed(void *ctx, enum synq_claim claim, const struct synq_uuid *job_id,
+    int accepted)
+{
+	struct claimed *claimed = ctx;
+
+	claimed->told++;
+	claimed->claim = claim;
+	claimed->job_id = *job_id;
+	claimed->accepted = accepted;
+}
+
+/* Claim request's key for a new job, which becomes that of request. */
+static struct claimed
+claim(const char *body)
+{
+	struct claimed claimed = { 0 };
+
+	request.body = synq_slice_text(body);
+	request.job_id = synq_uuid_new(request.now_at);
+	synq_store_claim(&request, on_claimed, &claimed);
+	assert_int_equal(claimed.told, 0);
+	wait_for(&claimed.told);
+	assert_int_equal(claimed.told, 1);
+	return claimed;
+}
+
+static void
+on_reply(void *ctx, int rc, const struct synq_redis_reply *reply)
+{
+	(void)reply;
+	assert_int_equal(rc, 0);
+	*(int *)ctx = 1;
+}
+
+/* Let Redis have been there since ${since_at}. */
+static void
+set_since(int64_t since_at)
+{
+	char text[24];
+	struct synq_slice words[3] = { synq_slice_text("SET"),
+		synq_slice_text("synq:since"), { text, 0 } };
+	int done = 0;
+
+	words[2].bytes =
+	    (size_t)snprintf(text, sizeof(text), "%lld", (long long)since_at);
+	assert_int_equal(
+	    synq_redis_command(live, words, 3, on_reply, &done), 0);
+	wait_for(&done);
+}
+
+/* All that was sent without waiting has arrived. */
+static void
+settle_down(void)
+{
+	int64_t waited = 0;
+
+	while (synq_pg_pending(fix->app) > 0 && waited++ < 200)
+		synq_loop_turn(fix->loop, 10);
+	set_since(request.now_at);
+}
+
+/* A free key, a young Redis that lacks nothing. */
+static int
+begin(void **state)
+{
+	(void)set_up_test(state);
+	request = (struct synq_claim_request){ .redis = live,
+		.pg = fix->app,
+		.organization_id = synq_uuid_new(synq_clock_wall_us()),
+		.method = synq_slice_text("POST"),
+		.route = synq_slice_text("/v1/jobs"),
+		.key = synq_slice_text("other"),
+		.now_at = synq_clock_wall_us() };
+	set_since(request.now_at);
+	/* Whatever the test before has missed, this one has not. */
+	(void)claim("x");
+	request.key = synq_slice_text("key-1");
+	set_since(request.now_at);
+	ask("TRUNCATE operations.idempotency");
+	return 0;
+}
+
+static void
+test_free_key_is_mine_in_both_stores(void **state)
+{
+	(void)state;
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_MINE);
+	assert_int_equal(
+	    ask_number("SELECT count(*) FROM operations.idempotency"
+		       " WHERE NOT accepted AND length(key_hash) = 32"
+		       " AND length(body_hash) = 32"
+		       " AND expires_at > now() + interval '23 hours'"),
+	    1);
+}
+
+static void
+test_same_body_finds_the_job(void **state)
+{
+	struct claimed claimed;
+	struct synq_claim_request first;
+
+	(void)state;
+	(void)claim("body");
+	first = request;
+	claimed = claim("body");
+	assert_int_equal(claimed.claim, SYNQ_CLAIM_SAME);
+	assert_true(synq_uuid_equal(&claimed.job_id, &first.job_id));
+	assert_int_equal(claimed.accepted, 0);
+
+	synq_store_settle_claim(&first, 1);
+	claimed = claim("body");
+	assert_int_equal(claimed.claim, SYNQ_CLAIM_SAME);
+	assert_int_equal(claimed.accepted, 1);
+	settle_down();
+	assert_int_equal(
+	    ask_number("SELECT count(*) FROM operations.idempotency"
+		       " WHERE accepted"),
+	    1);
+}
+
+static void
+test_other_body_is_told_apart(void **state)
+{
+	(void)state;
+	(void)claim("body");
+	assert_int_equal(claim("Body").claim, SYNQ_CLAIM_OTHER);
+	assert_int_equal(claim("").claim, SYNQ_CLAIM_OTHER);
+}
+
+static void
+test_claim_given_up_is_free_again(void **state)
+{
+	(void)state;
+	(void)claim("body");
+	synq_store_settle_claim(&request, 0);
+	settle_down();
+	assert_int_equal(
+	    ask_number("SELECT count(*) FROM operations.idempotency"), 0);
+	assert_int_equal(claim("other").claim, SYNQ_CLAIM_MINE);
+}
+
+/* Whoever did not get the claim cannot take it from whoever did. */
+static void
+test_only_the_owner_settles(void **state)
+{
+	struct claimed claimed;
+
+	(void)state;
+	(void)claim("body");
+	(void)claim("body");
+	synq_store_settle_claim(&request, 0);
+	claimed = claim("body");
+	assert_int_equal(claimed.claim, SYNQ_CLAIM_SAME);
+	synq_store_settle_claim(&request, 1);
+	assert_int_equal(claim("body").accepted, 0);
+}
+
+static void
+test_keys_of_others_are_other_keys(void **state)
+{
+	(void)state;
+	(void)claim("body");
+	request.organization_id = synq_uuid_new(request.now_at);
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_MINE);
+	request.route = synq_slice_text("/v1/chat/completions");
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_MINE);
+	request.key = synq_slice_text("key-2");
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_MINE);
+	/* Not the same text in other places. */
+	request.method = synq_slice_text("POS");
+	request.route = synq_slice_text("T/v1/chat/completions");
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_MINE);
+}
+
+/* The intake of the first request died: never free, but not for ever busy. */
+static void
+test_stuck_acceptance_counts_as_accepted(void **state)
+{
+	(void)state;
+	(void)claim("body");
+	request.now_at += MINUTE_US;
+	assert_int_equal(claim("body").accepted, 0);
+	request.now_at += 2 * MINUTE_US;
+	assert_int_equal(claim("body").accepted, 1);
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_SAME);
+}
+
+static void
+test_old_redis_decides_alone_and_the_row_follows(void **state)
+{
+	(void)state;
+	set_since(request.now_at - DAY_US);
+	request.pg = dead_pg;
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_MINE);
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_SAME);
+	request.pg = fix->app;
+	request.key = synq_slice_text("key-2");
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_MINE);
+	settle_down();
+	assert_int_equal(
+	    ask_number("SELECT count(*) FROM operations.idempotency"), 1);
+}
+
+static void
+test_young_redis_alone_cannot_say(void **state)
+{
+	(void)state;
+	set_since(request.now_at - DAY_US + MINUTE_US);
+	request.pg = dead_pg;
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_UNKNOWN);
+	/* And it was taken back: the key is free for a repeat. */
+	request.pg = fix->app;
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_MINE);
+}
+
+/* Redis lost its data: the row is what is left. */
+static void
+test_young_redis_yields_to_the_row(void **state)
+{
+	const char *first = "body";
+	struct synq_claim_request before;
+	struct claimed claimed;
+
+	(void)state;
+	request.redis = dead;
+	(void)claim(first);
+	before = request;
+	request.redis = live;
+	claimed = claim(first);
+	assert_int_equal(claimed.claim, SYNQ_CLAIM_SAME);
+	assert_true(synq_uuid_equal(&claimed.job_id, &before.job_id));
+	assert_int_equal(claim("other").claim, SYNQ_CLAIM_OTHER);
+}
+
+static void
+test_row_decides_while_redis_is_away(void **state)
+{
+	(void)state;
+	request.redis = dead;
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_MINE);
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_SAME);
+	assert_int_equal(claim("other").claim, SYNQ_CLAIM_OTHER);
+	request.now_at += DAY_US;
+	assert_int_equal(claim("other").claim, SYNQ_CLAIM_MINE);
+}
+
+/*
+ * However long this Redis has been there: it lacks what was claimed while it
+ * was away.
+ */
+static void
+test_redis_that_missed_a_claim_is_young(void **state)
+{
+	(void)state;
+	set_since(request.now_at - 7 * DAY_US);
+	request.redis = dead;
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_MINE);
+	request.redis = live;
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_SAME);
+	/* For the others too. */
+	request.key = synq_slice_text("key-2");
+	request.pg = dead_pg;
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_UNKNOWN);
+}
+
+static void
+test_without_both_nobody_can_say(void **state)
+{
+	(void)state;
+	request.redis = dead;
+	request.pg = dead_pg;
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_UNKNOWN);
+}
+
+static int
+connect_redis(const char *address, struct synq_redis **ret)
+{
+	char host[64];
+	const char *colon = strrchr(address, ':');
+	const struct synq_redis_config config = { .host = host,
+		.port = (uint16_t)strtoul(colon + 1, NULL, 10),
+		.password = getenv("SYNQ_TEST_REDIS_PASSWORD"),
+		.limit_ms = 1000,
+		.max_queued = 1000 };
+
+	(void)snprintf(
+	    host, sizeof(host), "%.*s", (int)(colon - address), address);
+	return synq_redis_new(fix->loop, &config, ret, NULL);
+}
+
+static int
+begin_all(void **state)
+{
+	const struct synq_pg_config nowhere = {
+		.url = "host=127.0.0.1 port=1 user=nobody dbname=none",
+		.connections = 1,
+		.max_queued = 100,
+		.limit_ms = 200,
+	};
+	uint64_t end_us;
+
+	if (set_up(state) != 0 ||
+	    connect_redis(getenv("SYNQ_TEST_REDIS"), &live) != 0 ||
+	    connect_redis("127.0.0.1:1", &dead) != 0 ||
+	    synq_pg_new(fix->loop, &nowhere, &dead_pg, NULL) != 0)
+		return -1;
+	end_us = synq_clock_mono_us() + LIMIT_MS * UINT64_C(1000);
+	while (!synq_redis_healthy(live) && synq_clock_mono_us() < end_us)
+		synq_loop_turn(fix->loop, 20);
+	return synq_redis_healthy(live) ? 0 : -1;
+}
+
+static int
+end_all(void **state)
+{
+	synq_redis_free(&live);
+	synq_redis_free(&dead);
+	synq_pg_free(&dead_pg);
+	return tear_down(state);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, begin)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_free_key_is_mine_in_both_stores),
+		TEST(test_same_body_finds_the_job),
+		TEST(test_other_body_is_told_apart),
+		TEST(test_claim_given_up_is_free_again),
+		TEST(test_only_the_owner_settles),
+		TEST(test_keys_of_others_are_other_keys),
+		TEST(test_stuck_acceptance_counts_as_accepted),
+		TEST(test_old_redis_decides_alone_and_the_row_follows),
+		TEST(test_young_redis_alone_cannot_say),
+		TEST(test_young_redis_yields_to_the_row),
+		TEST(test_row_decides_while_redis_is_away),
+		TEST(test_redis_that_missed_a_claim_is_young),
+		TEST(test_without_both_nobody_can_say),
+	};
+
+	if (getenv("SYNQ_TEST_REDIS") == NULL ||
+	    strrchr(getenv("SYNQ_TEST_REDIS"), ':') == NULL) {
+		(void)fputs("SYNQ_TEST_REDIS is not set\n", stderr);
+		return SKIPPED;
+	}
+	if (find_server() != 0)
+		return SKIPPED;
+	return cmocka_run_group_tests(tests, begin_all, end_all);
+}
