@@ -315,10 +315,10 @@ test_core_holds_until_every_open_attempt_has_ended(void **state)
 {
 	static const char *const members[] = { "dispatcher-2", "dispatcher-3" };
 	struct world *world = *state;
-	struct synq_outcome later = started_by(world, "dispatcher-2", 9);
-	struct synq_outcome late = started_by(world, "dispatcher-3", 8);
+	struct synq_outcome later = world_started_by(world, "dispatcher-2", 9);
+	struct synq_outcome late = world_started_by(world, "dispatcher-3", 8);
 
-	late.attempt_id = id_of(51);
+	late.attempt_id = world_id(51);
 	world_take_over(world);
 	partition_outcome(world->partition, 7, &later);
 	partition_outcome(world->partition, 8, &late);
@@ -338,7 +338,7 @@ test_core_holds_until_every_open_attempt_has_ended(void **state)
 	partition_outcome(world->partition, 11, &later);
 	(void)core_tick(world->core);
 
-	assert_int_equal(SYNQ_OUTCOME_STARTED, last(world)->kind);
+	assert_int_equal(SYNQ_OUTCOME_STARTED, world_last(world)->kind);
 }
 
 static void
