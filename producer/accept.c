@@ -28,11 +28,14 @@
 #include "render.h"
 #include "service/service.h"
 #include "store/catalog.h"
+#include "store/jobs.h"
 #include "store/keys.h"
 #include "wait.h"
 #include "withdraw.h"
 
 #define KEY_MAX_BYTES 255
+/* A word between two intakes by Redis takes far less. */
+#define LOOK_AGAIN_US 50000
 
 /* call->data of a call that is being accepted. */
 struct acceptance {
@@ -43,6 +46,8 @@ struct acceptance {
 	char *key; /* owned copy of the idempotency key; NULL = none */
 	int late;  /* the wait ended before the acknowledgement came */
 	int same;  /* the job was made by an earlier request of this key */
+	int ended; /* its result was answered */
+	struct synq_timer *again; /* looks at the claim once more; or NULL */
 };
 
 static const struct api_error accept_busy = {
@@ -55,6 +60,7 @@ accept_on_free(struct api_call *call)
 	struct acceptance *acceptance = call->data;
 
 	wait_stop(call->intake->waits, &acceptance->waiter);
+	synq_timer_free(&acceptance->again);
 	synq_mem_free(acceptance->key);
 	synq_mem_free(acceptance);
 }
@@ -82,6 +88,8 @@ accept_on_leave(struct api_call *call)
 	struct acceptance *acceptance = call->data;
 
 	wait_stop(call->intake->waits, &acceptance->waiter);
+	if (synq_service_draining(call->intake->service))
+		return; /* we leave, not the client */
 	if (acceptance->plan.mode == ACCEPT_ANSWER_RESULT &&
 	    acceptance->key == NULL &&
 	    (call->stage == API_ACCEPTING || call->stage == API_WAITING))
@@ -130,14 +138,16 @@ accept_on_result(void *ctx, const struct wait_result *result)
 	struct acceptance *acceptance = ctx;
 	struct api_call *call = acceptance->call;
 
-	if (result != NULL)
+	if (result != NULL) {
+		acceptance->ended = 1;
 		render_result(call, result);
-	else if (call->stage == API_ACCEPTING)
+	} else if (call->stage == API_ACCEPTING) {
 		acceptance->late = 1; /* not accepted yet: no promise */
-	else if (acceptance->plan.mode == ACCEPT_ANSWER_202)
+	} else if (acceptance->plan.mode == ACCEPT_ANSWER_202) {
 		accept_answer_202(call);
-	else
+	} else {
 		accept_answer_504(call);
+	}
 }
 
 /* Wait for the result of call->job_id. */
@@ -180,7 +190,7 @@ accept_on_ack(void *ctx, int rc, int64_t offset)
 	char id[SYNQ_JOB_ID_CHARS + 1];
 
 	(void)offset;
-	if (rc == 0) {
+	if (rc == 0 || acceptance->ended) { /* a result tells as well */
 		accept_settle(acceptance, 1);
 		if (call->stage == API_ACCEPTING)
 			call->stage = API_WAITING;
@@ -337,15 +347,100 @@ accept_same(struct acceptance *acceptance, const struct synq_uuid *job_id)
 		accept_answer_202(call);
 }
 
+static void accept_on_claim(void *ctx, enum synq_claim claim,
+    const struct synq_uuid *job_id, int accepted);
+
+static void
+accept_on_again(void *ctx)
+{
+	struct acceptance *acceptance = ctx;
+	struct api_call *call = acceptance->call;
+
+	if (call->exchange != NULL)
+		synq_store_claim(
+		    &acceptance->claim, accept_on_claim, acceptance);
+	else
+		api_release(call);
+}
+
+/*
+ * The first request of the key is being accepted, or was a moment ago and the
+ * word of it is on its way: look once more before refusing.
+ */
+static void
+accept_running(struct acceptance *acceptance)
+{
+	struct api_call *call = acceptance->call;
+	const struct api_error running = { .status = 409,
+		.code = "idempotency_key_in_use",
+		.retry_after_s = 1 };
+
+	if (acceptance->again != NULL) {
+		api_refuse(call, &running,
+		    "The first request with this Idempotency-Key is still "
+		    "being accepted. Try again in a second.");
+		return;
+	}
+	acceptance->again =
+	    synq_timer_new(call->intake->loop, accept_on_again, acceptance);
+	synq_timer_start(acceptance->again, LOOK_AGAIN_US);
+	api_hold(call);
+}
+
+/* The job of a stale claim: answer it if it is there, else make it now. */
+static void
+accept_on_stale_row(void *ctx, int rc, const struct synq_job_row *rows,
+    size_t count, int64_t as_of)
+{
+	struct acceptance *acceptance = ctx;
+	struct api_call *call = acceptance->call;
+
+	(void)rows;
+	if (call->exchange == NULL) {
+		/* Still stale for whoever comes next. */
+	} else if (rc != 0 ||
+		   (count == 0 && as_of <= synq_uuid_time_us(&call->job_id))) {
+		api_refuse(call, &accept_busy,
+		    "Whether this Idempotency-Key was used cannot be told at "
+		    "the moment; nothing was accepted. Try again.");
+	} else if (count == 0) {
+		accept_produce(acceptance);
+	} else {
+		accept_settle(acceptance, 1);
+		accept_same(acceptance, &acceptance->claim.job_id);
+	}
+	api_release(call);
+}
+
+/*
+ * An intake died between claiming the key for ${job_id} and the end of the
+ * acceptance: nobody knows whether the job is on the log.
+ */
+static void
+accept_stale(struct acceptance *acceptance, const struct synq_uuid *job_id)
+{
+	struct api_call *call = acceptance->call;
+	const struct synq_jobs_request request = {
+		.organization_id = call->principal.organization_id,
+		.ids = &call->job_id,
+		.count = 1,
+		.part = SYNQ_JOB_ROW_ONLY,
+	};
+
+	call->job_id = *job_id;
+	acceptance->claim.job_id = *job_id;
+	api_hold(call);
+	if (synq_store_jobs(call->intake->pg, &request, accept_on_stale_row,
+		acceptance) != 0)
+		accept_on_stale_row(acceptance, -SYNQ_E_BUSY, NULL, 0, 0);
+}
+
 static void
 accept_on_claim(void *ctx, enum synq_claim claim,
     const struct synq_uuid *job_id, int accepted)
 {
 	struct acceptance *acceptance = ctx;
 	struct api_call *call = acceptance->call;
-	const struct api_error running = { .status = 409,
-		.code = "idempotency_key_in_use",
-		.retry_after_s = 1 };
 	const struct api_error other = { .status = 422,
 		.code = "idempotency_key_reused",
 		.never_retry = 1 };
@@ -355,6 +450,8 @@ accept_on_claim(void *ctx, enum synq_claim claim,
 			accept_settle(acceptance, 0);
 	} else if (claim == SYNQ_CLAIM_MINE) {
 		accept_produce(acceptance);
+	} else if (claim == SYNQ_CLAIM_STALE) {
+		accept_stale(acceptance, job_id);
 	} else if (claim == SYNQ_CLAIM_OTHER) {
 		api_refuse(call, &other,
 		    "This Idempotency-Key was used with another body within "
@@ -364,9 +461,7 @@ accept_on_claim(void *ctx, enum synq_claim claim,
 		    "Whether this Idempotency-Key was used cannot be told at "
 		    "the moment; nothing was accepted. Try again.");
 	} else if (!accepted) {
-		api_refuse(call, &running,
-		    "The first request with this Idempotency-Key is still "
-		    "being accepted. Try again in a second.");
+		accept_running(acceptance);
 	} else {
 		accept_same(acceptance, job_id);
 	}
@@ -426,9 +521,9 @@ accept_refuse(struct api_call *call, const struct check_fault *fault)
 void
 accept_job(struct api_call *call, const struct accept_plan *plan)
 {
-	const struct api_error unknown = {
-		.status = 404, .code = "model_not_found", .param = "model"
-	};
+	const struct api_error unknown = { .status = 404,
+		.code = "model_not_found",
+		.param = plan->model_param };
 	const struct synq_slice model = plan->job.request.model;
 	struct acceptance *acceptance;
 

@@ -23,7 +23,8 @@ struct accept_plan {
 	enum accept_mode mode;
 	/* 202: as soon as accepted; else after so long without a result. */
 	uint64_t wait_us;
-	int prefer_applied; /* answer with Preference-Applied */
+	int prefer_applied;      /* answer with Preference-Applied */
+	const char *model_param; /* where the client named the model */
 };
 
 /* Accept ${plan} for ${call} and answer it. */

@@ -33,6 +33,8 @@
 #define CATALOG_AGAIN_US 500000
 #define CATALOG_REFRESH_US 30000000ULL
 #define FLUSH_LIMIT_MS 5000
+/* How often to look whether the last cancels are acknowledged. */
+#define LINGER_US 50000
 #define LEAVE_LIMIT_MS 1000
 
 static void intake_load_catalog(struct intake *intake);
@@ -160,6 +162,18 @@ intake_connect_log(struct intake *intake, struct synq_err *err)
 	return rc;
 }
 
+/* Clients have their answers; what was promised to them goes out first. */
+static void
+intake_on_drained(void *ctx)
+{
+	struct intake *intake = ctx;
+
+	if (withdrawals_count(intake->withdrawals) == 0)
+		synq_service_drained(intake->service);
+	else
+		synq_timer_start(intake->linger, LINGER_US);
+}
+
 int
 intake_start(struct synq_service *service, void **ret_ctx, struct synq_err *err)
 {
@@ -174,6 +188,8 @@ intake_start(struct synq_service *service, void **ret_ctx, struct synq_err *err)
 	synq_reply_channel(synq_service_boot_id(service), &intake->reply_to);
 	intake->refresh =
 	    synq_timer_new(intake->loop, intake_on_refresh, intake);
+	intake->linger =
+	    synq_timer_new(intake->loop, intake_on_drained, intake);
 	rc = intake_connect(intake, err);
 	if (rc != 0)
 		return rc;
@@ -204,14 +220,6 @@ intake_listen(struct intake *intake, struct synq_err *err)
 	return rc;
 }
 
-static void
-intake_on_drained(void *ctx)
-{
-	struct intake *intake = ctx;
-
-	synq_service_drained(intake->service);
-}
-
 void
 intake_drain(void *ctx)
 {
@@ -235,6 +243,7 @@ intake_stop(void *ctx)
 	synq_reader_close(&intake->control);
 	synq_reader_free(&intake->reader, LEAVE_LIMIT_MS);
 	synq_timer_free(&intake->refresh);
+	synq_timer_free(&intake->linger);
 	synq_auth_free(&intake->auth);
 	synq_redis_free(&intake->redis);
 	synq_pg_free(&intake->pg);

@@ -49,6 +49,7 @@ struct intake {
 	struct synq_secret *pepper;
 	struct synq_catalog *catalog; /* models, without credentials */
 	struct synq_timer *refresh;   /* of the catalog */
+	struct synq_timer *linger;    /* the last cancels go out */
 	struct waits *waits;
 	struct withdrawals *withdrawals;
 	struct synq_buf scratch;  /* one encoded record */

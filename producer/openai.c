@@ -61,7 +61,8 @@ openai_prefer(const struct api_call *call, struct accept_plan *plan)
 static void
 openai_handle(struct api_call *call, enum synq_endpoint endpoint)
 {
-	struct accept_plan plan = { .mode = ACCEPT_ANSWER_RESULT };
+	struct accept_plan plan = { .mode = ACCEPT_ANSWER_RESULT,
+		.model_param = "model" };
 	struct check_fault fault;
 
 	plan.body = synq_exchange_body(call->exchange);

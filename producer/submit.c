@@ -10,7 +10,8 @@
 void
 jobs_submit(struct api_call *call)
 {
-	struct accept_plan plan = { .mode = ACCEPT_ANSWER_202 };
+	struct accept_plan plan = { .mode = ACCEPT_ANSWER_202,
+		.model_param = "body.model" };
 	struct check_fault fault;
 
 	plan.job.request.arena = synq_exchange_arena(call->exchange);

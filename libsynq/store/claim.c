@@ -20,14 +20,14 @@
  * without it): PostgreSQL decides too.  Redis is away: PostgreSQL decides
  * alone, and when Redis is back it counts as young.  Both away: UNKNOWN, the
  * client asked not to be doubled.  The intake died between the claim and its
- * end: the key stays "being accepted", after a while its job counts as
- * accepted, never as free.
+ * end: the key stays "being accepted"; after a while it is STALE, and who
+ * asks must look whether the job is there and, if not, make it under its id.
  */
 
 #define CLAIM_US (24 * 3600 * INT64_C(1000000))
 #define CLAIM_S_TEXT "86400"
 /* No acceptance takes this long (decisions 19: 10 s for the log). */
-#define ACCEPTING_US (120 * INT64_C(1000000))
+#define ACCEPTING_US (20 * INT64_C(1000000))
 
 /* The value in Redis: 'p' (being accepted) or 'a', job id, hash of the body. */
 #define VALUE_BYTES 49
@@ -105,9 +105,10 @@ compare(struct claim *claim, const struct synq_uuid *job_id,
 	else if (body_hash.bytes == 32 &&
 		 memcmp(body_hash.data, claim->body_hash, 32) == 0)
 		claim->answer = SYNQ_CLAIM_SAME;
-	claim->accepted =
-	    accepted ||
-	    claim->now_at - synq_uuid_time_us(job_id) > ACCEPTING_US;
+	claim->accepted = accepted;
+	if (claim->answer == SYNQ_CLAIM_SAME && !accepted &&
+	    claim->now_at - synq_uuid_time_us(job_id) > ACCEPTING_US)
+		claim->answer = SYNQ_CLAIM_STALE;
 }
 
 /* ---- the end ---- */

@@ -38,6 +38,7 @@ SYNQ_MUST_CHECK int synq_store_find_key(struct synq_pg *pg,
 enum synq_claim {
 	SYNQ_CLAIM_MINE,   /* it was free; it now names the job given */
 	SYNQ_CLAIM_SAME,   /* taken by the same body: ret job id */
+	SYNQ_CLAIM_STALE,  /* taken by the same body long ago, never ended */
 	SYNQ_CLAIM_OTHER,  /* taken by another body */
 	SYNQ_CLAIM_UNKNOWN /* neither store can say */
 };
@@ -55,8 +56,8 @@ struct synq_claim_request {
 };
 
 /*
- * The outcome of a claim; ${job_id} for SAME.  ${accepted} 0 means that the
- * first request with this key is still being accepted.
+ * The outcome of a claim; ${job_id} for SAME and STALE.  ${accepted} 0 means
+ * that the first request with this key is still being accepted.
  */
 typedef void synq_claim_fn(void *ctx, enum synq_claim claim,
     const struct synq_uuid *job_id, int accepted);

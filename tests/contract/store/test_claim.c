@@ -213,17 +213,18 @@ test_keys_of_others_are_other_keys(void **state)
 	assert_int_equal(claim("body").claim, SYNQ_CLAIM_MINE);
 }
 
-/* The intake of the first request died: never free, but not for ever busy. */
+/* The intake of the first request died: neither free nor accepted. */
 static void
-test_stuck_acceptance_counts_as_accepted(void **state)
+test_stuck_acceptance_becomes_stale(void **state)
 {
 	(void)state;
 	(void)claim("body");
-	request.now_at += MINUTE_US;
-	assert_int_equal(claim("body").accepted, 0);
-	request.now_at += 2 * MINUTE_US;
-	assert_int_equal(claim("body").accepted, 1);
+	request.now_at += MINUTE_US / 6;
 	assert_int_equal(claim("body").claim, SYNQ_CLAIM_SAME);
+	assert_int_equal(claim("body").accepted, 0);
+	request.now_at += MINUTE_US;
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_STALE);
+	assert_int_equal(claim("other").claim, SYNQ_CLAIM_OTHER);
 }
 
 static void
@@ -372,7 +373,7 @@ main(void)
 		TEST(test_claim_given_up_is_free_again),
 		TEST(test_only_the_owner_settles),
 		TEST(test_keys_of_others_are_other_keys),
-		TEST(test_stuck_acceptance_counts_as_accepted),
+		TEST(test_stuck_acceptance_becomes_stale),
 		TEST(test_old_redis_decides_alone_and_the_row_follows),
 		TEST(test_young_redis_alone_cannot_say),
 		TEST(test_young_redis_yields_to_the_row),

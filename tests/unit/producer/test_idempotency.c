@@ -143,6 +143,8 @@ test_key_answers_409_while_the_first_is_being_accepted(void **state)
 	struct synq_exchange *exchange = submit(world);
 
 	world_claim(world, SYNQ_CLAIM_SAME, &first, 0);
+	world_pass(world, 60000); /* it looks once more */
+	world_claim(world, SYNQ_CLAIM_SAME, &first, 0);
 
 	world_expect_error(
 	    exchange, 409, INVALID, "idempotency_key_in_use", NULL);
@@ -196,6 +198,77 @@ test_key_is_given_up_when_the_client_left_before(void **state)
 }
 
 /* Who sends a key means to come back: a repeat must find the answer. */
+/* The word that the first was accepted may come a moment after its 202. */
+static void
+test_key_looks_once_more_before_it_refuses(void **state)
+{
+	struct world *world = *state;
+	struct synq_uuid first = world_id(1);
+	struct synq_exchange *exchange = submit(world);
+
+	world_claim(world, SYNQ_CLAIM_SAME, &first, 0);
+	world_pass(world, 60000);
+	world_claim(world, SYNQ_CLAIM_SAME, &first, 1);
+
+	assert_int_equal(202, world_status(exchange));
+	assert_string_equal(
+	    world_public_id(world, &world->organization_id, &first),
+	    world_text(exchange, "id"));
+}
+
+/* An intake died after its claim: the job was never written down. */
+static void
+test_stale_key_makes_the_job_that_is_not_there(void **state)
+{
+	struct world *world = *state;
+	struct synq_uuid first = world_id(1);
+	struct synq_exchange *exchange = submit(world);
+	struct synq_request request;
+
+	world_claim(world, SYNQ_CLAIM_STALE, &first, 0);
+	world_answer(world, 0, NULL, 0, INT64_MAX);
+	assert_int_equal(1, world->record_count);
+	world_ack(world, 0, 0);
+
+	assert_int_equal(202, world_status(exchange));
+	assert_int_equal(
+	    0, synq_request_decode(
+		   synq_buf_view(&world->records[0].value), &request));
+	assert_true(synq_uuid_equal(&first, &request.job_id));
+}
+
+/* It died after its produce: the job is there, and is not made again. */
+static void
+test_stale_key_answers_the_job_that_is_there(void **state)
+{
+	struct world *world = *state;
+	struct synq_uuid first = world_id(1);
+	const struct synq_job_row row = { .id = first,
+		.state = SYNQ_JOB_RUNNING };
+	struct synq_exchange *exchange = submit(world);
+
+	world_claim(world, SYNQ_CLAIM_STALE, &first, 0);
+	world_answer(world, 0, &row, 1, INT64_MAX);
+
+	assert_int_equal(202, world_status(exchange));
+	assert_int_equal(0, world->record_count);
+}
+
+/* Where the rows cannot tell, nothing may be promised and nothing made. */
+static void
+test_stale_key_waits_for_the_rows(void **state)
+{
+	struct world *world = *state;
+	struct synq_uuid first = world_id(1);
+	struct synq_exchange *exchange = submit(world);
+
+	world_claim(world, SYNQ_CLAIM_STALE, &first, 0);
+	world_answer_error(world, 0, -SYNQ_E_UNAVAILABLE);
+
+	assert_int_equal(503, world_status(exchange));
+	assert_int_equal(0, world->record_count);
+}
+
 static void
 test_key_keeps_a_call_whose_caller_leaves(void **state)
 {
@@ -286,6 +359,10 @@ main(void)
 		TEST(test_key_waits_for_the_answer_to_the_first_call),
 		TEST(test_key_refuses_another_body),
 		TEST(test_key_answers_409_while_the_first_is_being_accepted),
+		TEST(test_key_looks_once_more_before_it_refuses),
+		TEST(test_stale_key_makes_the_job_that_is_not_there),
+		TEST(test_stale_key_answers_the_job_that_is_there),
+		TEST(test_stale_key_waits_for_the_rows),
 		TEST(test_key_answers_503_when_nobody_can_say),
 		TEST(test_key_is_given_up_when_nothing_was_accepted),
 		TEST(test_key_is_given_up_when_the_client_left_before),

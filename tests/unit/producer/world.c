@@ -167,6 +167,13 @@ synq_service_config(const struct synq_service *service)
 }
 
 int
+synq_service_draining(const struct synq_service *service)
+{
+	(void)service;
+	return the_world->draining;
+}
+
+int
 synq_service_probe(struct synq_service *service, struct synq_slice path,
     struct synq_slice query, const char **ret_type, struct synq_buf *out)
 {

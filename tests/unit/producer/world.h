@@ -54,6 +54,7 @@ struct world_record {
 };
 
 struct world {
+	int draining; /* the intake ends */
 	struct intake intake;
 	struct synq_config config;
 	struct synq_uuid organization_id;
