@@ -52,16 +52,6 @@ admin_open(struct cli *cli, struct synq_session **ret)
 	return 0;
 }
 
-int
-admin_query(struct synq_session *session, const char *sql,
-    const struct synq_pg_param *params, size_t count,
-    struct synq_pg_rows **ret_rows, struct synq_err *err)
-{
-	const struct synq_pg_statement statement = { sql, params, count };
-
-	return synq_session_query(session, &statement, ret_rows, err);
-}
-
 /* Add row ${row} of ${rows} to ${table} of ${count} columns. */
 static void
 add_row(struct print_table *table, const struct synq_pg_rows *rows, size_t row,
@@ -85,8 +75,8 @@ add_row(struct print_table *table, const struct synq_pg_rows *rows, size_t row,
 }
 
 int
-admin_show(const struct cli *cli, struct synq_session *session, const char *sql,
-    const struct synq_pg_param *params, size_t count,
+admin_show(const struct cli *cli, struct synq_session *session,
+    const struct synq_pg_statement *statement,
     const struct print_column *columns, enum admin_shape shape)
 {
 	struct synq_err err = { 0 };
@@ -96,7 +86,7 @@ admin_show(const struct cli *cli, struct synq_session *session, const char *sql,
 	size_t row;
 	int code;
 
-	if (admin_query(session, sql, params, count, &rows, &err) != 0)
+	if (synq_session_query(session, statement, &rows, &err) != 0)
 		return cli_fail(&err);
 	while (width < MAX_COLUMNS && columns[width].name != NULL)
 		width++;
@@ -157,7 +147,9 @@ admin_find(struct synq_session *session, const struct admin_kind *kind,
 	struct synq_pg_rows *rows = NULL;
 	int code = 0;
 
-	if (admin_query(session, kind->find, &param, 1, &rows, &err) != 0)
+	if (synq_session_query(session,
+		&(const struct synq_pg_statement){ kind->find, &param, 1 },
+		&rows, &err) != 0)
 		return cli_fail(&err);
 	if (synq_pg_row_count(rows) > 0) {
 		*ret = synq_pg_get_uuid(rows, 0, 0);
@@ -165,7 +157,9 @@ admin_find(struct synq_session *session, const struct admin_kind *kind,
 		return 0;
 	}
 	synq_session_rows_free(&rows);
-	if (admin_query(session, kind->names, NULL, 0, &rows, &err) != 0)
+	if (synq_session_query(session,
+		&(const struct synq_pg_statement){ kind->names, NULL, 0 },
+		&rows, &err) != 0)
 		return cli_fail(&err);
 	code = say_unknown(kind, name, rows);
 	synq_session_rows_free(&rows);

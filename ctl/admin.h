@@ -32,23 +32,16 @@ struct synq_session;
  */
 SYNQ_MUST_CHECK int admin_open(struct cli *cli, struct synq_session **ret);
 
-/*
- * Run ${sql} with ${count} ${params} in ${session}; its rows into ${ret_rows}
- * (may be NULL).  Errors as synq_session_query.
- */
-SYNQ_MUST_CHECK int admin_query(struct synq_session *session, const char *sql,
-    const struct synq_pg_param *params, size_t count,
-    struct synq_pg_rows **ret_rows, struct synq_err *err);
-
 /* How admin_show writes rows. */
 enum admin_shape { ADMIN_LIST, ADMIN_ONE };
 
 /*
- * Run ${sql} with ${count} ${params} in ${session} and write its rows, all of
- * texts, under ${columns}, which end with name NULL.  Returns the exit code.
+ * Run ${statement} in ${session} and write its rows, all of texts, under
+ * ${columns}, which end with name NULL, as ${shape} says in the format of
+ * ${cli}.  Returns the exit code.
  */
 int admin_show(const struct cli *cli, struct synq_session *session,
-    const char *sql, const struct synq_pg_param *params, size_t count,
+    const struct synq_pg_statement *statement,
     const struct print_column *columns, enum admin_shape shape);
 
 /* A thing that has a name, and where names of its kind are. */

@@ -45,8 +45,10 @@ count_organizations(
     struct synq_session *session, int64_t *ret, struct synq_err *err)
 {
 	struct synq_pg_rows *rows = NULL;
-	int rc = admin_query(session,
-	    "SELECT count(*) FROM identity.organization", NULL, 0, &rows, err);
+	int rc = synq_session_query(session,
+	    &(const struct synq_pg_statement){
+		"SELECT count(*) FROM identity.organization", NULL, 0 },
+	    &rows, err);
 
 	if (rc == 0)
 		*ret = synq_pg_get_int(rows, 0, 0);
@@ -62,17 +64,21 @@ make_organization(
 	const struct synq_uuid id = synq_uuid_new(synq_clock_wall_us());
 	const struct synq_pg_param param = synq_pg_uuid(&id);
 	struct synq_pg_rows *rows = NULL;
-	int rc = admin_query(session,
-	    "INSERT INTO identity.organization (id, name)"
-	    " VALUES ($1, 'default')"
-	    " ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING",
-	    &param, 1, NULL, err);
+	int rc = synq_session_query(session,
+	    &(const struct synq_pg_statement){
+		"INSERT INTO identity.organization (id, name)"
+		" VALUES ($1, 'default')"
+		" ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING",
+		&param, 1 },
+	    NULL, err);
 
 	if (rc == 0)
-		rc = admin_query(session,
-		    "SELECT id FROM identity.organization"
-		    " WHERE name = 'default' AND deleted_at IS NULL",
-		    NULL, 0, &rows, err);
+		rc = synq_session_query(session,
+		    &(const struct synq_pg_statement){
+			"SELECT id FROM identity.organization"
+			" WHERE name = 'default' AND deleted_at IS NULL",
+			NULL, 0 },
+		    &rows, err);
 	if (rc == 0)
 		*ret = synq_pg_get_uuid(rows, 0, 0);
 	synq_session_rows_free(&rows);

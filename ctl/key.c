@@ -34,14 +34,13 @@ static const struct print_column list_columns[] = {
 	{ .name = NULL },
 };
 
-static const char
-    select_keys[] =
-	"SELECT key_id, nullif(name, ''), mode, CASE"
-	" WHEN revoked_at IS NOT NULL THEN 'revoked'"
-	" WHEN expires_at <= now() THEN 'expired' ELSE 'active' "
-        "END, " ADMIN_TIME("created_at") ", " ADMIN_TIME(
-	    "revoked_at") " FROM identity.api_key WHERE organization_id = $1"
-			  " AND deleted_at IS NULL ORDER BY created_at, key_id";
+static const char select_keys[] =
+    "SELECT key_id, nullif(name, ''), mode, CASE"
+    " WHEN revoked_at IS NOT NULL THEN 'revoked'"
+    " WHEN expires_at <= now() THEN 'expired' ELSE 'active' "
+    "END, " ADMIN_TIME("created_at") ", " ADMIN_TIME(
+	"revoked_at") " FROM identity.api_key WHERE organization_id = $1"
+		      " AND deleted_at IS NULL ORDER BY created_at, key_id";
 
 static int
 show_new(const struct cli *cli, const struct synq_secret *key, const char *name)
@@ -143,7 +142,8 @@ run_list(struct cli *cli)
 		    cli_flag(cli, "org"), &organization_id);
 	if (code == 0) {
 		param = synq_pg_uuid(&organization_id);
-		code = admin_show(cli, session, select_keys, &param, 1,
+		code = admin_show(cli, session,
+		    &(const struct synq_pg_statement){ select_keys, &param, 1 },
 		    list_columns, ADMIN_LIST);
 	}
 	synq_session_free(&session);
@@ -177,11 +177,13 @@ revoke(const struct cli *cli, struct synq_session *session, const char *key_id)
 	struct synq_err err = { 0 };
 	size_t found;
 
-	if (admin_query(session,
-		"UPDATE identity.api_key"
-		" SET revoked_at = coalesce(revoked_at, now())"
-		" WHERE key_id = $1 RETURNING 1",
-		&param, 1, &rows, &err) != 0)
+	if (synq_session_query(session,
+		&(const struct synq_pg_statement){
+		    "UPDATE identity.api_key"
+		    " SET revoked_at = coalesce(revoked_at, now())"
+		    " WHERE key_id = $1 RETURNING 1",
+		    &param, 1 },
+		&rows, &err) != 0)
 		return cli_fail(&err);
 	found = synq_pg_row_count(rows);
 	synq_session_rows_free(&rows);

@@ -46,9 +46,12 @@ keymaker_store(struct synq_session *session,
 		    request->name != NULL ? request->name : "")),
 	};
 
-	return admin_query(session,
-	    "INSERT INTO identity.api_key (organization_id, id, key_id, hash,"
-	    " pepper_id, mode, name) VALUES ($1, $2, $3, $4, $5, $6, $7)"
-	    " ON CONFLICT (key_id) DO NOTHING",
-	    params, SYNQ_COUNT(params), NULL, err);
+	return synq_session_query(session,
+	    &(const struct synq_pg_statement){
+		"INSERT INTO identity.api_key (organization_id, id, key_id, "
+	        "hash,"
+		" pepper_id, mode, name) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+		" ON CONFLICT (key_id) DO NOTHING",
+		params, SYNQ_COUNT(params) },
+	    NULL, err);
 }

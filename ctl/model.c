@@ -29,7 +29,7 @@ static const struct print_column columns[] = {
 	" (m.enabled AND p.enabled)::text, m.id::text, " ADMIN_TIME(           \
 	    "m.created_at") " FROM platform.model m"                           \
 			    " JOIN platform.provider p ON p.id = "             \
-	                    "m.provider_id"
+			    "m.provider_id"
 
 static int
 add(const struct cli *cli, struct synq_session *session, const char *name,
@@ -50,10 +50,13 @@ add(const struct cli *cli, struct synq_session *session, const char *name,
 		synq_pg_text(synq_slice_text(name)), synq_pg_uuid(&provider_id),
 		synq_pg_text(synq_slice_text(upstream)) };
 
-	rc = admin_query(session,
-	    "INSERT INTO platform.model (id, name, provider_id, upstream_name)"
-	    " VALUES ($1, $2, $3, $4)",
-	    params, SYNQ_COUNT(params), NULL, &err);
+	rc = synq_session_query(session,
+	    &(const struct synq_pg_statement){
+		"INSERT INTO platform.model (id, name, provider_id, "
+	        "upstream_name)"
+		" VALUES ($1, $2, $3, $4)",
+		params, SYNQ_COUNT(params) },
+	    NULL, &err);
 	if (rc == -SYNQ_E_CONFLICT)
 		return cli_say(CLI_FAILED,
 		    "%s has the model \"%s\" already; synq model list shows it",
@@ -64,7 +67,9 @@ add(const struct cli *cli, struct synq_session *session, const char *name,
 	synq_buf_printf(&object, "model:%s", name);
 	admin_announce_catalog(cli, object.data);
 	synq_buf_done(&object);
-	return admin_show(cli, session, SELECT " WHERE m.id = $1", params, 1,
+	return admin_show(cli, session,
+	    &(const struct synq_pg_statement){
+		SELECT " WHERE m.id = $1", params, 1 },
 	    columns, ADMIN_ONE);
 }
 
@@ -102,7 +107,9 @@ run_list(struct cli *cli)
 
 	if (code == 0)
 		code = admin_show(cli, session,
-		    SELECT " ORDER BY m.name COLLATE \"C\", p.name", NULL, 0,
+		    &(const struct synq_pg_statement){ SELECT
+			" ORDER BY m.name COLLATE \"C\", p.name",
+			NULL, 0 },
 		    columns, ADMIN_LIST);
 	synq_session_free(&session);
 	return code;

@@ -31,7 +31,7 @@ static const char select_all[] =
     " FROM identity.api_key k WHERE k.organization_id = o.id"
     " AND k.revoked_at IS NULL AND k.deleted_at IS NULL), " ADMIN_TIME(
 	"o.created_at") " FROM identity.organization o WHERE o.deleted_at IS "
-                        "NULL"
+			"NULL"
 			" ORDER BY o.name";
 
 static int
@@ -41,9 +41,11 @@ create(const struct cli *cli, struct synq_session *session, const char *name)
 	const struct synq_pg_param params[] = { synq_pg_uuid(&id),
 		synq_pg_text(synq_slice_text(name)) };
 	struct synq_err err = { 0 };
-	int rc = admin_query(session,
-	    "INSERT INTO identity.organization (id, name) VALUES ($1, $2)",
-	    params, SYNQ_COUNT(params), NULL, &err);
+	int rc = synq_session_query(session,
+	    &(const struct synq_pg_statement){
+		"INSERT INTO identity.organization (id, name) VALUES ($1, $2)",
+		params, SYNQ_COUNT(params) },
+	    NULL, &err);
 
 	if (rc == -SYNQ_E_CONFLICT)
 		return cli_say(CLI_FAILED,
@@ -52,8 +54,9 @@ create(const struct cli *cli, struct synq_session *session, const char *name)
 		    name, name);
 	if (rc != 0)
 		return cli_fail(&err);
-	return admin_show(
-	    cli, session, select_one, params, 1, columns, ADMIN_ONE);
+	return admin_show(cli, session,
+	    &(const struct synq_pg_statement){ select_one, params, 1 }, columns,
+	    ADMIN_ONE);
 }
 
 static int
@@ -81,8 +84,9 @@ run_list(struct cli *cli)
 	int code = admin_open(cli, &session);
 
 	if (code == 0)
-		code = admin_show(
-		    cli, session, select_all, NULL, 0, columns, ADMIN_LIST);
+		code = admin_show(cli, session,
+		    &(const struct synq_pg_statement){ select_all, NULL, 0 },
+		    columns, ADMIN_LIST);
 	synq_session_free(&session);
 	return code;
 }

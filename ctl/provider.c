@@ -220,11 +220,13 @@ add(const struct cli *cli, struct synq_session *session,
 		synq_pg_text(sealed) };
 	struct synq_err err = { 0 };
 	struct synq_buf object;
-	int rc = admin_query(session,
-	    "INSERT INTO platform.provider"
-	    " (id, name, dialect, base_url, sealed_key)"
-	    " VALUES ($1, $2, $3, $4, $5)",
-	    params, SYNQ_COUNT(params), NULL, &err);
+	int rc = synq_session_query(session,
+	    &(const struct synq_pg_statement){
+		"INSERT INTO platform.provider"
+		" (id, name, dialect, base_url, sealed_key)"
+		" VALUES ($1, $2, $3, $4, $5)",
+		params, SYNQ_COUNT(params) },
+	    NULL, &err);
 
 	if (rc == -SYNQ_E_CONFLICT)
 		return cli_say(CLI_FAILED,
@@ -237,7 +239,9 @@ add(const struct cli *cli, struct synq_session *session,
 	synq_buf_printf(&object, "provider:%s", request->name);
 	admin_announce_catalog(cli, object.data);
 	synq_buf_done(&object);
-	return admin_show(cli, session, SELECT " WHERE p.id = $1", params, 1,
+	return admin_show(cli, session,
+	    &(const struct synq_pg_statement){
+		SELECT " WHERE p.id = $1", params, 1 },
 	    columns, ADMIN_ONE);
 }
 
@@ -274,8 +278,10 @@ run_list(struct cli *cli)
 	int code = admin_open(cli, &session);
 
 	if (code == 0)
-		code = admin_show(cli, session, SELECT " ORDER BY p.name", NULL,
-		    0, columns, ADMIN_LIST);
+		code = admin_show(cli, session,
+		    &(const struct synq_pg_statement){
+			SELECT " ORDER BY p.name", NULL, 0 },
+		    columns, ADMIN_LIST);
 	synq_session_free(&session);
 	return code;
 }

@@ -82,25 +82,34 @@ read_database(
 	return 0;
 }
 
-/* Log in as ${role}, with ${more} at the end of the connection string. */
+/* Whom to log in as, and where. */
+struct login {
+	const char *dir;
+	const struct synq_config *config;
+	const char *role;
+	const char *more; /* at the end of the connection string */
+};
+
 static int
-log_in(const char *dir, const struct synq_config *config, const char *role,
-    const char *more, struct synq_session **ret, struct synq_err *err)
+log_in(
+    const struct login *login, struct synq_session **ret, struct synq_err *err)
 {
 	struct synq_buf url;
 	int rc;
 
 	synq_buf_init(&url, MAX_URL_BYTES);
-	rc = synq_install_pg_url(dir, config, role, &url, err);
+	rc = synq_install_pg_url(
+	    login->dir, login->config, login->role, &url, err);
 	if (rc != 0)
 		goto out;
-	if (synq_buf_text(&url, more) != 0 || url.overflow) {
+	if (synq_buf_text(&url, login->more) != 0 || url.overflow) {
 		rc = synq_fail(err, SYNQ_E_CONFIG, "pg.url is too long");
 		goto out;
 	}
 	rc = synq_session_new(url.data, CONNECT_LIMIT_MS, ret, err);
 	if (rc != 0)
-		rc = synq_wrap(err, rc, "log in to PostgreSQL as %s", role);
+		rc = synq_wrap(
+		    err, rc, "log in to PostgreSQL as %s", login->role);
 out:
 	if (url.data != NULL)
 		synq_secret_erase(url.data, url.bytes);
@@ -112,7 +121,9 @@ int
 roles_log_in(const char *dir, const struct synq_config *config,
     const char *role, struct synq_session **ret, struct synq_err *err)
 {
-	return log_in(dir, config, role, "", ret, err);
+	const struct login login = { dir, config, role, "" };
+
+	return log_in(&login, ret, err);
 }
 
 int
@@ -122,11 +133,12 @@ roles_lock(const char *dir, const struct synq_config *config,
 	/* The number is arbitrary but fixed: all versions must agree. */
 	static const char lock[] = "SET lock_timeout = '60s';\n"
 				   "SELECT pg_advisory_lock(7246113);\n";
+	const struct login login = { dir, config, "synq_super",
+		" dbname=postgres" };
 	struct synq_session *session = NULL;
 	int rc;
 
-	rc = log_in(
-	    dir, config, "synq_super", " dbname=postgres", &session, err);
+	rc = log_in(&login, &session, err);
 	if (rc != 0)
 		return rc;
 	rc = synq_session_script(session, lock, err);
