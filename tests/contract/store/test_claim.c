@@ -226,7 +226,7 @@ test_stuck_acceptance_becomes_stale(void **state)
 	(void)state;
 	(void)claim("body");
 	first = request;
-	request.now_at = began_at + 20 * SECOND_US;
+	request.now_at = began_at + 19 * SECOND_US;
 	claimed = claim("body");
 	assert_int_equal(claimed.claim, SYNQ_CLAIM_SAME);
 	assert_int_equal(claimed.accepted, 0);
