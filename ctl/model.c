@@ -53,7 +53,7 @@ add(const struct cli *cli, struct synq_session *session, const char *name,
 	rc = synq_session_query(session,
 	    &(const struct synq_pg_statement){
 		"INSERT INTO platform.model (id, name, provider_id, "
-	        "upstream_name)"
+		"upstream_name)"
 		" VALUES ($1, $2, $3, $4)",
 		params, SYNQ_COUNT(params) },
 	    NULL, &err);
