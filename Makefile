@@ -288,6 +288,9 @@ install: all
 		install -Dm 644 $$sample \
 		$(DESTDIR)$(PREFIX)/share/synq/$${sample##*/}; \
 	done
+	@install -d $(DESTDIR)$(PREFIX)/share/synq/sql
+	@install -m 644 $(wildcard schema/sql/*.sql) \
+		$(DESTDIR)$(PREFIX)/share/synq/sql
 
 clean:
 	rm -rf build

@@ -49,7 +49,7 @@ keymaker_store(struct synq_session *session,
 	return synq_session_query(session,
 	    &(const struct synq_pg_statement){
 		"INSERT INTO identity.api_key (organization_id, id, key_id, "
-	        "hash,"
+		"hash,"
 		" pepper_id, mode, name) VALUES ($1, $2, $3, $4, $5, $6, $7)"
 		" ON CONFLICT (key_id) DO NOTHING",
 		params, SYNQ_COUNT(params) },

@@ -467,7 +467,7 @@ test_accept_ignores_a_trace_that_is_none(void **state)
 {
 	static const char *const bad[] = { "traceparent: \xff\xfe",
 		"traceparent: " TRACE ", " TRACE, "traceparent: 00-0af7",
-		"traceparent: " NO_TRACE };
+		("traceparent: " NO_TRACE) };
 	struct world *world = *state;
 	char huge[2000] = "traceparent: ";
 	const char *headers[2] = { NULL, NULL };
