@@ -34,7 +34,7 @@ class Stub:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         words = [str(ROOT / "build" / "stub-provider")]
-        words += ["--port", str(self.port), "--record", str(self.record), "--key", key]
+        words += ["--port", str(self.port), "--record", str(self.record), "--key", str(key)]
         for name, plan in models.items():
             words += ["--model", f"{name}:{plan}" if plan else name]
         self.process = subprocess.Popen(

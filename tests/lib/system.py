@@ -75,7 +75,7 @@ class System:
         self.default = Organization("default", self.environment["SYNQ_KEY"])
         self.stub = Stub(self.folder, self.models)
         key_file = self.folder / "stub.key"
-        key_file.write_text(self.stub.key + "\n")
+        key_file.write_text(f"{self.stub.key}\n")
         self.synq("provider", "add", "stub", "--dialect", "openai",
                   "--url", self.stub.url + "/v1", "--key-file", str(key_file))
         for name in self.models:
@@ -124,7 +124,7 @@ class System:
         """Signal one process; the supervisor starts it again.  Returns the
         pid that it had and the wall time of the signal in µs."""
         pid = self.pid(name)
-        assert pid > 1, f"{name} does not run"
+        assert pid, f"{name} does not run"
         at_us = time.time_ns() // 1000
         os.kill(pid, number)
         return pid, at_us

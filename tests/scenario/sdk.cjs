@@ -87,7 +87,11 @@ const checks = {
   async conflict() {
     const job = await sdk.post('/jobs', { body: {
       endpoint: '/v1/chat/completions', body: { model: 'fast', messages: say('x') } } });
-    await sdk.get(`/jobs/${job.id}/result`, { query: { wait: 10 } });
+    let state = job.status;
+    while (state !== 'succeeded') {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      state = (await sdk.get(`/jobs/${job.id}`)).status;
+    }
     return failure(() => hasty.post(`/jobs/${job.id}/cancel`));
   },
   async limited() {

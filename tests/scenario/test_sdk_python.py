@@ -5,6 +5,8 @@ import time
 import openai
 import pytest
 
+from system import wait_for
+
 
 @pytest.fixture(scope="module")
 def sdk(system, organization):
@@ -158,7 +160,8 @@ def test_unknown_job_is_not_found(hasty):
 def test_409_conflict(hasty):
     accepted = hasty.post("/jobs", cast_to=object, body={
         "endpoint": "/v1/chat/completions", "body": {"model": "fast", "messages": say("x")}})
-    hasty.get(f"/jobs/{accepted['id']}/result?wait=10", cast_to=object)
+    wait_for("it has succeeded", 10, lambda: hasty.get(
+        f"/jobs/{accepted['id']}", cast_to=object)["status"] == "succeeded")
 
     with pytest.raises(openai.ConflictError) as caught:
         hasty.post(f"/jobs/{accepted['id']}/cancel", cast_to=object)

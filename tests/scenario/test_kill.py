@@ -1,0 +1,127 @@
+"""SIGKILL in the middle of the work, one program after the other; the
+supervisor starts each again.  Nothing is lost, nothing is answered twice, and
+only the calls that were in flight are made again, on record.
+
+SYNQ_TEST_JOBS sets how many jobs (20,000).
+"""
+
+import os
+import threading
+import time
+
+import pytest
+
+from crowd import Books, Crowd
+from system import System, wait_for
+
+JOBS = int(os.environ.get("SYNQ_TEST_JOBS", "20000"))
+ORGANIZATIONS = 64
+
+
+@pytest.fixture(scope="module")
+def pair():
+    with System({"fast": "lat=20-60"}) as system:
+        for program in ("intake", "dispatcher", "recorder"):
+            system.scale(program, 2)
+        system.organizations = [
+            system.organization(f"org {n}") for n in range(ORGANIZATIONS)]
+        yield system
+
+
+class Killer(threading.Thread):
+    """Kills each of ${names} when the share of accepted jobs beside it is
+    reached and it is up, and notes what the provider had in hand."""
+
+    def __init__(self, system, crowd, plan):
+        super().__init__()
+        self.system = system
+        self.crowd = crowd
+        self.plan = plan
+        self.kills = {}
+        self.error = None
+
+    def run(self):
+        try:
+            for name, share in self.plan:
+                wait_for(f"{share:.0%} are accepted", 120,
+                         lambda: self.crowd.accepted >= share * len(self.crowd.jobs), 0.005)
+                pid, at_us = self.system.kill(name)
+                self.kills[name] = at_us
+                wait_for(f"{name} runs again", 30, lambda: any(
+                    row["name"] == name and row["health"] == "ready" and row["pid"] != pid
+                    for row in self.system.processes()))
+        except BaseException as error:
+            self.error = error
+
+
+@pytest.mark.timeout(300)
+def test_kills_lose_nothing_and_repeat_only_what_was_in_flight(pair):
+    crowd = Crowd(pair.ports, pair.organizations, JOBS, "fast", keyed=True)
+    killer = Killer(pair, crowd, [
+        ("dispatcher-1", 0.2), ("recorder-1", 0.4), ("intake-1", 0.6)])
+    killer.start()
+    crowd.run(120)
+    killer.join()
+    if killer.error is not None:
+        raise killer.error
+    print(f"{JOBS} jobs in {crowd.submitted_s:.1f} of {crowd.took_s:.1f} s, repeated: {dict(crowd.repeated)}")
+
+    books = Books(pair, crowd)
+    books.check_all_succeeded_once()
+    books.check_calls_are_on_record()
+
+    # What the dead dispatcher had out, the stub saw leave; what it had just
+    # been answered was on its way to the log.
+    killed_us = killer.kills["dispatcher-1"]
+    in_flight = {
+        call["job_id"] for call in books.calls
+        if call["at_us"] <= killed_us + 100_000 and (
+            call["seq"] in books.gone
+            or call["at_us"] + call["latency_us"] >= killed_us - 500_000)}
+    again = {job for job, calls in books.calls_of.items() if calls > 1}
+    print(f"{len(again)} jobs called again, {books.repeats()} calls more, "
+          f"{len(in_flight)} in flight or just answered, {len(books.unsent())} unsent")
+    assert again <= in_flight, f"{len(again - in_flight)} repeated that were not in flight"
+    assert books.repeats() <= len(in_flight)
+    assert books.settled_and_repeated() == {}
+    # An attempt on record that was never sent can only be the dead one's.
+    assert len(books.unsent()) <= 1000
+    restarts = {row["name"]: row["restarts"] for row in pair.processes() if row["restarts"]}
+    assert restarts == {"dispatcher-1": 1, "recorder-1": 1, "intake-1": 1}
+
+
+@pytest.mark.timeout(120)
+def test_a_planned_restart_of_a_dispatcher_repeats_no_call(pair):
+    """Its calls are finished, however it goes (promise 3)."""
+    before = len(pair.stub.calls())
+    crowd = Crowd(pair.ports, pair.organizations, min(JOBS, 4000), "fast", keyed=True)
+    for job in crowd.jobs:
+        job.key = "restart-" + job.key
+    restarter = threading.Thread(target=lambda: (
+        wait_for("a quarter", 60, lambda: crowd.accepted >= len(crowd.jobs) / 4, 0.01),
+        pair.restart("dispatcher-2")))
+    restarter.start()
+    crowd.run(90)
+    restarter.join()
+
+    assert len(pair.stub.calls()) - before == len(crowd.jobs)
+    assert all(len(set(job.answers)) == 1 for job in crowd.jobs)
+
+
+@pytest.mark.timeout(120)
+def test_a_server_killed_in_the_middle_loses_nothing(pair):
+    """Redis first, then PostgreSQL: both come back with what they had."""
+    crowd = Crowd(pair.ports, pair.organizations, min(JOBS, 3000), "fast", keyed=True)
+    for job in crowd.jobs:
+        job.key = "server-" + job.key
+    killer = Killer(pair, crowd, [("redis", 0.2), ("postgresql", 0.6)])
+    killer.start()
+    crowd.run(60)
+    killer.join()
+    if killer.error is not None:
+        raise killer.error
+    time.sleep(0.5)
+
+    ids = {job.id for job in crowd.jobs}
+    assert len(ids) == len(crowd.jobs)
+    assert all(len(set(job.answers)) == 1 for job in crowd.jobs)
