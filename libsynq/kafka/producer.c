@@ -163,6 +163,17 @@ failure(const struct synq_record *r, rd_kafka_resp_err_t err)
 	return r->maybe ? -SYNQ_E_UNCERTAIN : -SYNQ_E_UNAVAILABLE;
 }
 
+/*
+ * The place of ${r}, acknowledged at ${offset}.  A batch that was sent twice is
+ * acknowledged without one: then the first place that is not taken by what was
+ * acknowledged before, which is not beyond the true one.
+ */
+static int64_t
+place_of(const struct synq_record *r, int64_t offset)
+{
+	return offset >= 0 ? offset : r->topic->lanes[r->partition]->acked + 1;
+}
+
 void
 record_report(struct synq_producer *p, const rd_kafka_message_t *message)
 {
@@ -182,7 +193,7 @@ record_report(struct synq_producer *p, const rd_kafka_message_t *message)
 		return;
 	}
 	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-		record_settle(p, r, 0, message->offset);
+		record_settle(p, r, 0, place_of(r, message->offset));
 		return;
 	}
 	if (rd_kafka_message_status(message) !=

@@ -17,7 +17,9 @@
 struct synq_producer;
 
 /*
- * The fate of one record: ${rc} is 0 and ${offset} where it lies, or
+ * The fate of one record: ${rc} is 0 and ${offset} where it lies (where the
+ * broker does not say, because a batch was sent twice, a place that is not
+ * beyond it), or
  * -SYNQ_E_UNCERTAIN (no acknowledgement in time: it may be in the log) or
  * -SYNQ_E_UNAVAILABLE or -SYNQ_E_TOO_LARGE (it is not).
  */
