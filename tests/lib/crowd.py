@@ -32,6 +32,7 @@ class Job:
         self.key = f"crowd-{number}"
         self.id = None  # once accepted
         self.answers = []  # bodies, as the client saw them
+        self.is_fetched = False
         self.last = None  # why it was repeated
 
 
@@ -63,8 +64,8 @@ class Crowd:
 
     def where(self):
         """How far it is, with some of those that are left."""
-        left = [job for job in self.jobs if not job.answers]
-        return (f"{self.accepted} of {len(self.jobs)} accepted, {len(left)} not answered, "
+        left = [job for job in self.jobs if not job.is_fetched]
+        return (f"{self.accepted} of {len(self.jobs)} accepted, {len(left)} not fetched, "
                 f"repeated {dict(self.repeated)}; such as "
                 + ", ".join(f"{job.key} {job.id} ({job.last})" for job in left[:5]))
 
@@ -143,6 +144,7 @@ class Crowd:
         answer = await connection.request("GET", f"/v1/jobs/{job.id}/result?wait=30")
         if answer.status == 200:
             self._is_answered(job, answer)
+            job.is_fetched = True
             return None
         if answer.status == 202:
             return 202
