@@ -3,7 +3,9 @@ import itertools
 import httpx
 import pytest
 
-from system import System
+pytest.register_assert_rewrite("crowd", "jobs", "wire")
+
+from system import System  # noqa: E402
 
 # What the stub does under each name.
 MODELS = {
