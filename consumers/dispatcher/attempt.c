@@ -22,6 +22,10 @@
  * request that takes its process down each time must end somewhere.
  */
 #define DEAD_ATTEMPTS_ALLOWED 5
+/* How much clocks of intakes and ours may differ. */
+#define CATALOG_SLACK_US 2000000
+/* How long a load of the catalog is waited for before the next look. */
+#define CATALOG_WAIT_US 200000
 /* A usual answer fits the first chunk; the largest body and answer fit all. */
 #define CALL_CHUNK_BYTES 6144
 #define CALL_ARENA_MAX_BYTES (8U << 20)
@@ -127,7 +131,10 @@ attempt_outcome(const struct work *work, enum synq_outcome_kind kind)
 	};
 }
 
-/* Choose the provider of ${work}: 1, or 0 if there is none and it ended. */
+/*
+ * Choose the provider of ${work}: 1, or 0 if there is none: it ended, or waits
+ * for a newer catalog.
+ */
 static int
 attempt_route(struct work *work)
 {
@@ -135,6 +142,13 @@ attempt_route(struct work *work)
 	const struct synq_catalog_model *model;
 
 	model = synq_catalog_find(core->catalog, work->request.model);
+	if (model == NULL &&
+	    core->catalog_at <= work->request.created_at + CATALOG_SLACK_US) {
+		/* The intake may know of a model that we do not yet. */
+		core->config.io.reload(core->config.io_ctx);
+		work_wait(work, attempt_now(work) + CATALOG_WAIT_US);
+		return 0;
+	}
 	if (model == NULL) {
 		work_refuse(work, 404, "model_not_found",
 		    "The model is not offered any more.");

@@ -89,6 +89,7 @@ core_set_catalog(struct core *core, struct synq_catalog *catalog)
 {
 	synq_catalog_free(&core->catalog);
 	core->catalog = catalog;
+	core->catalog_at = core->config.io.now(core->config.io_ctx);
 	core_pump(core);
 }
 

@@ -88,6 +88,8 @@ struct core_io {
 	 */
 	void (*dead)(void *ctx, const struct partition *partition,
 	    int64_t offset, struct synq_slice value);
+	/* Read providers and models again: core_set_catalog follows. */
+	void (*reload)(void *ctx);
 };
 
 struct core_config {
@@ -132,6 +134,7 @@ struct core {
 	struct synq_map *gates;  /* provider name => struct provider_gate */
 	struct synq_map *lives;  /* instance => struct life, its latest */
 	struct synq_catalog *catalog; /* owned; NULL until the first load */
+	int64_t catalog_at;           /* when it was taken over, wall us */
 	struct synq_rand rand;
 	struct core_counts counts;
 	size_t bytes;   /* of all works */

@@ -112,7 +112,7 @@ dispatcher_on_room(void *ctx)
 }
 
 static void
-dispatcher_on_refresh(void *ctx)
+dispatcher_load_catalog(void *ctx)
 {
 	catalog_load(ctx);
 }
@@ -158,7 +158,8 @@ dispatcher_new_core(struct dispatcher *dispatcher)
 		    .resume = dispatcher_resume,
 		    .acked = results_acked,
 		    .now = dispatcher_now,
-		    .dead = results_dead },
+		    .dead = results_dead,
+		    .reload = dispatcher_load_catalog },
 		.io_ctx = dispatcher,
 	};
 
@@ -177,7 +178,7 @@ dispatcher_new_timers(struct dispatcher *dispatcher)
 	dispatcher->commit =
 	    synq_timer_new(loop, dispatcher_on_commit, dispatcher);
 	dispatcher->refresh =
-	    synq_timer_new(loop, dispatcher_on_refresh, dispatcher);
+	    synq_timer_new(loop, dispatcher_load_catalog, dispatcher);
 	dispatcher->members =
 	    synq_timer_new(loop, dispatcher_on_members, dispatcher);
 	synq_timer_repeat(

@@ -4,6 +4,9 @@
  * Happy path: swap the batches, add how far each partition goes from where the
  * database stood, write, publish an event for each state that changed.
  *
+ * PostgreSQL may come back with less than it had (its commits are not waited
+ * for): then this process ends and begins anew from what there is.
+ *
  * Failure modes: whatever went wrong (PostgreSQL gone, no answer, fenced by
  * another member), it is not known what the database has.  So it is asked where
  * it stands in each partition, and the same rows are written again from there:
@@ -11,6 +14,8 @@
  */
 
 #include "write.h"
+
+#include <inttypes.h>
 
 #include "base/log.h"
 #include "job/id.h"
@@ -57,6 +62,23 @@ write_publish(struct recorder *recorder, const struct synq_event *event)
 		    SYNQ_F_UUID("job_id", &event->job_id), SYNQ_F_END);
 }
 
+/*
+ * PostgreSQL crashed and lost its last commits, rows and offsets together:
+ * what they said must be read again.  A new life begins where it stands now.
+ */
+static void
+write_went_back(struct place *place, int64_t next)
+{
+	struct synq_err err;
+
+	(void)synq_fail(&err, SYNQ_E_FENCED,
+	    "PostgreSQL is back at offset %" PRId64 " of %s[%" PRId32
+	    "], which was recorded up to %" PRId64
+	    ": starting again from there",
+	    next, place->topic, place->partition, place->recorded);
+	synq_service_fail(place->recorder->service, &err);
+}
+
 static void
 write_on_offset(void *ctx, int rc, int64_t next)
 {
@@ -64,9 +86,12 @@ write_on_offset(void *ctx, int rc, int64_t next)
 	struct recorder *recorder = place->recorder;
 
 	recorder->unsettled--;
-	if (read_answered(place))
+	if (read_answered(place)) {
 		rc = 0;
-	else if (rc == 0) {
+	} else if (rc == 0 && next < place->recorded) {
+		write_went_back(place, next);
+		return;
+	} else if (rc == 0) {
 		place->recorded = next;
 		if (next > place->writing)
 			place->writing = next;

@@ -126,8 +126,11 @@ watch(struct synq_pg_connection *connection, unsigned events)
 static int
 flush(struct synq_pg_connection *connection)
 {
-	int left = PQflush(connection->handle);
+	int left;
 
+	if (connection->watch == NULL)
+		return -SYNQ_E_UNAVAILABLE;
+	left = PQflush(connection->handle);
 	if (left < 0)
 		return -SYNQ_E_UNAVAILABLE;
 	if (left != connection->blocked)
@@ -260,6 +263,8 @@ go_on_talking(struct synq_pg_connection *connection, unsigned events)
 
 	if (events & SYNQ_READABLE)
 		bad = !PQconsumeInput(connection->handle);
+	if (bad)
+		synq_watch_free(&connection->watch);
 	/* What came before the end of a connection still counts. */
 	if (synq_pg_pipeline_take(connection->pipeline, &results))
 		bad = 1;
@@ -371,6 +376,18 @@ synq_pg_connection_room(const struct synq_pg_connection *connection)
 	return count < MAX_FLIGHTS ? MAX_FLIGHTS - count : 0;
 }
 
+/*
+ * Sending failed: the end follows from the timer.  libpq may have closed the
+ * descriptor by now, so it must not be watched for a moment longer.
+ */
+static void
+break_off(struct synq_pg_connection *connection)
+{
+	synq_watch_free(&connection->watch);
+	connection->broken = 1;
+	synq_timer_start(connection->timer, 0);
+}
+
 int
 synq_pg_connection_send(
     struct synq_pg_connection *connection, struct synq_pg_work *work)
@@ -381,10 +398,8 @@ synq_pg_connection_send(
 		connection->progress_us = synq_loop_now_us(connection->loop);
 	rc = synq_pg_pipeline_send(connection->pipeline, work);
 	/* A work that libpq has taken has been sent, whatever follows. */
-	if (rc || flush(connection)) {
-		connection->broken = 1;
-		synq_timer_start(connection->timer, 0);
-	}
+	if (rc || flush(connection))
+		break_off(connection);
 	return rc;
 }
 

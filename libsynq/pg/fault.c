@@ -18,14 +18,17 @@ static const struct {
 	enum synq_code code;
 } states[] = {
 	{ "08", SYNQ_E_UNAVAILABLE },    /* connection */
+	{ "22", SYNQ_E_INVALID },        /* a value that is none of its type */
 	{ "23505", SYNQ_E_CONFLICT },    /* unique violation */
 	{ "23P01", SYNQ_E_CONFLICT },    /* exclusion violation */
+	{ "23", SYNQ_E_INVALID },        /* a value that a constraint forbids */
 	{ "25006", SYNQ_E_UNAVAILABLE }, /* read-only: a standby */
 	{ "28", SYNQ_E_DENIED },         /* authorization */
 	{ "40003", SYNQ_E_UNCERTAIN },   /* completion unknown */
 	{ "40", SYNQ_E_CONFLICT },       /* serialization, deadlock */
 	{ "42501", SYNQ_E_DENIED },      /* privilege, row-level security */
 	{ "53", SYNQ_E_UNAVAILABLE },    /* disk, memory, connections */
+	{ "54", SYNQ_E_INVALID },        /* a value too large to handle */
 	{ "55P03", SYNQ_E_UNAVAILABLE }, /* lock not available */
 	{ "57014", SYNQ_E_TIMEOUT },     /* statement_timeout, rolled back */
 	{ "57P", SYNQ_E_UNAVAILABLE },   /* shutdown, starting up */

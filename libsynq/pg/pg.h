@@ -104,8 +104,9 @@ struct synq_pg_statement {
  * The end of a transaction: ${rc} 0 and ${rows}, one per statement in order
  * (valid during the call only), or the error: CONFLICT (unique violation,
  * serialization failure, deadlock), DENIED (a privilege, row-level security),
- * REFUSED (any other of the server), UNAVAILABLE, TIMEOUT (also when the server
- * ended a statement after limit_ms), UNCERTAIN.
+ * INVALID (a value that its type or a constraint does not allow), REFUSED (any
+ * other of the server), UNAVAILABLE, TIMEOUT (also when the server ended a
+ * statement after limit_ms), UNCERTAIN.
  */
 typedef void synq_pg_done_fn(void *ctx, int rc,
     const struct synq_pg_rows *const *rows, const struct synq_err *err);

@@ -165,12 +165,32 @@ static void
 test_core_refuses_a_model_that_went_away(void **state)
 {
 	struct world *world = *state;
+	struct synq_request request = world_request(world, 1);
 
 	world_model_gone = 1;
-	world_read(world, 0, 1);
+	request.created_at -= 60LL * 1000000; /* before the catalog */
+	(void)world_put(world, 0, &request);
 
 	assert_int_equal(SYNQ_JOB_FAILED, world_last(world)->state);
 	assert_string_equal("model_not_found", world_last(world)->code);
+}
+
+/* The intake hears of a new model first: ours is the older picture. */
+static void
+test_core_asks_for_a_newer_catalog_before_it_refuses(void **state)
+{
+	struct world *world = *state;
+
+	world_model_gone = 1;
+	world_read(world, 0, 1);
+	assert_int_equal(0, world->sent_count);
+	assert_int_equal(1, world->reloads);
+
+	world_model_gone = 0;
+	world->now_at += 5LL * 1000000;
+	(void)core_tick(world->core);
+
+	assert_int_equal(SYNQ_OUTCOME_STARTED, world_last(world)->kind);
 }
 
 static void
@@ -458,6 +478,7 @@ main(void)
 		CORE_TEST(test_core_ignores_a_cancel_of_another_organization),
 		CORE_TEST(test_core_ends_a_job_whose_deadline_passed),
 		CORE_TEST(test_core_refuses_a_model_that_went_away),
+		CORE_TEST(test_core_asks_for_a_newer_catalog_before_it_refuses),
 		CORE_TEST(test_core_drops_a_second_record_of_a_job_in_hand),
 		CORE_TEST(test_core_puts_aside_what_does_not_decode),
 		CORE_TEST(

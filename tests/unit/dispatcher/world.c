@@ -130,6 +130,14 @@ world_now(void *ctx)
 }
 
 static void
+world_reload(void *ctx)
+{
+	struct world *world = ctx;
+
+	world->reloads++;
+}
+
+static void
 world_dead(void *ctx, const struct partition *partition, int64_t offset,
     struct synq_slice value)
 {
@@ -147,7 +155,7 @@ world_core(struct world *world, uint8_t boot)
 	struct core_config config = {
 		.io = { world_send, world_call, world_abort, world_reply,
 		    world_commit, world_resume, world_acked, world_now,
-		    world_dead },
+		    world_dead, world_reload },
 		.io_ctx = world,
 		.instance = "dispatcher-1",
 		.max_in_flight = 10,

@@ -39,6 +39,7 @@ struct world {
 	size_t aborted;
 	size_t replies;
 	size_t dead;
+	size_t reloads;
 	int log_full;
 	int log_rc; /* what the log refuses with; 0 = BUSY */
 	size_t resumed;
