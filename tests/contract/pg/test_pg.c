@@ -145,7 +145,7 @@ test_first_use_behind_an_error_prepares_all_the_same(void **state)
 	start(1, &statements[1], 1, NULL);
 	wait_told(2, 5000);
 
-	assert_int_equal(fix->outcomes[0].rc, -SYNQ_E_REFUSED);
+	assert_int_equal(fix->outcomes[0].rc, -SYNQ_E_INVALID);
 	assert_int_equal(fix->outcomes[1].rc, 0);
 	assert_int_equal(fix->outcomes[1].number, 42);
 }
@@ -242,7 +242,7 @@ test_error_text_holds_no_values(void **state)
 	start(0, &statement, 1, NULL);
 	wait_told(1, 5000);
 
-	assert_int_equal(fix->outcomes[0].rc, -SYNQ_E_REFUSED);
+	assert_int_equal(fix->outcomes[0].rc, -SYNQ_E_INVALID);
 	assert_null(strstr(fix->outcomes[0].text, "hush"));
 	assert_non_null(strstr(fix->outcomes[0].text, "22P02"));
 }

@@ -25,7 +25,10 @@ test_states_have_their_codes(void **state)
 	assert_int_equal(synq_pg_fault_code("08006"), SYNQ_E_UNAVAILABLE);
 	assert_int_equal(synq_pg_fault_code("53100"), SYNQ_E_UNAVAILABLE);
 	assert_int_equal(synq_pg_fault_code("57014"), SYNQ_E_TIMEOUT);
-	assert_int_equal(synq_pg_fault_code("23503"), SYNQ_E_REFUSED);
+	assert_int_equal(synq_pg_fault_code("23503"), SYNQ_E_INVALID);
+	assert_int_equal(synq_pg_fault_code("23514"), SYNQ_E_INVALID);
+	assert_int_equal(synq_pg_fault_code("22P05"), SYNQ_E_INVALID);
+	assert_int_equal(synq_pg_fault_code("54000"), SYNQ_E_INVALID);
 	assert_int_equal(synq_pg_fault_code("42P01"), SYNQ_E_REFUSED);
 	assert_int_equal(synq_pg_fault_code("P0001"), SYNQ_E_REFUSED);
 	assert_int_equal(synq_pg_fault_code(""), SYNQ_E_REFUSED);
