@@ -81,6 +81,7 @@ synq_batch_clear(struct synq_batch *batch)
 	batch->arena = synq_arena_new(CHUNK_BYTES, MAX_BYTES);
 	batch->records = 0;
 	batch->bytes = 0;
+	batch->unsure = 0;
 	synq_batch_clear_offsets(batch);
 }
 
@@ -145,6 +146,32 @@ batch_find_job(const struct synq_batch *batch, const struct batch_key *key)
 	return synq_map_get(batch->jobs.map, synq_slice_of(key, sizeof(*key)));
 }
 
+size_t
+batch_rows(const struct synq_batch *batch)
+{
+	return batch->jobs.count + batch->attempts.count;
+}
+
+static void
+table_drop(struct batch_table *table, size_t index)
+{
+	void **row = &table->rows[index];
+
+	(void)synq_map_remove(
+	    table->map, synq_slice_of(*row, sizeof(struct batch_key)));
+	table->count--;
+	memmove(row, row + 1, (table->count - index) * sizeof(*row));
+}
+
+void
+batch_drop(struct synq_batch *batch, size_t index)
+{
+	if (index < batch->jobs.count)
+		table_drop(&batch->jobs, index);
+	else
+		table_drop(&batch->attempts, index - batch->jobs.count);
+}
+
 /* A copy of ${text} that PostgreSQL takes as text; empty gives no data. */
 static struct synq_slice
 keep_text(struct synq_batch *batch, struct synq_slice text)
@@ -206,6 +233,18 @@ job_move(struct batch_job *job, enum synq_job_state state, int64_t at)
 	job->happened_at = keep_time(at);
 }
 
+/*
+ * 1 if ${job} lacks its details and a record with ${endpoint} and ${key_id} can
+ * give them: both may be missing in a record, and the table takes all or none.
+ */
+static int
+details_due(const struct batch_job *job, const char *endpoint,
+    const struct synq_uuid *key_id)
+{
+	return !job->has_details && endpoint != NULL &&
+	       !synq_uuid_is_nil(key_id);
+}
+
 void
 synq_batch_request(struct synq_batch *batch, const struct synq_request *request)
 {
@@ -216,7 +255,7 @@ synq_batch_request(struct synq_batch *batch, const struct synq_request *request)
 	batch->records++;
 	if (job->rank < synq_job_rank(SYNQ_JOB_QUEUED))
 		job_move(job, SYNQ_JOB_QUEUED, request->created_at);
-	if (job->has_details || endpoint == NULL)
+	if (!details_due(job, endpoint, &request->key_id))
 		return;
 	job->has_details = 1;
 	job->details = (struct batch_details){
@@ -270,7 +309,7 @@ result_details(struct synq_batch *batch, struct batch_job *job,
 {
 	const char *endpoint = synq_endpoint_path(outcome->endpoint);
 
-	if (job->has_details || endpoint == NULL)
+	if (!details_due(job, endpoint, &outcome->key_id))
 		return;
 	job->has_details = 1;
 	job->details = (struct batch_details){

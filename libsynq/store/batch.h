@@ -11,12 +11,12 @@
 #include "base/slice.h"
 #include "base/uuid.h"
 #include "job/state.h"
+#include "pg/pg.h"
 #include "proto/attempt.h"
 #include "store/record.h"
 
 struct synq_arena;
 struct synq_map;
-struct synq_pg;
 
 /* Whose offsets these are, in platform.consumer_offset. */
 #define BATCH_CONSUMER "recorder"
@@ -95,6 +95,12 @@ struct batch_offset {
 	int64_t as_of;
 };
 
+/* Rows of a batch from one place to before another, jobs before attempts. */
+struct batch_part {
+	size_t from;
+	size_t to;
+};
+
 struct synq_batch {
 	struct synq_arena *arena; /* rows and their texts */
 	struct batch_table jobs;
@@ -110,10 +116,27 @@ struct synq_batch {
 	synq_batch_fn *fn;
 	void *ctx;
 	unsigned tries;
+	struct batch_part part;     /* what is sent */
+	struct batch_part suspects; /* one of them was refused */
+	int seeking;                /* the part goes without offsets */
+	int unsure; /* some of it may stand without having been told */
+	int teller; /* whose answer tells what changed; -1 = none */
 };
 
 /* Put the rows of ${table} into the order of their keys. */
 void batch_sort(struct batch_table *table);
+
+/* How many rows ${batch} has. */
+size_t batch_rows(const struct synq_batch *batch);
+
+/* Take the row ${index}, counted as in struct batch_part, out of ${batch}. */
+void batch_drop(struct synq_batch *batch, size_t index);
+
+/*
+ * Send the part of ${batch} that is due in one transaction, which ends with
+ * ${done} (record.c).  Errors: those of synq_pg_start.
+ */
+SYNQ_MUST_CHECK int batch_send(struct synq_batch *batch, synq_pg_done_fn *done);
 
 /* The job ${key} of ${batch}; NULL if it has none. */
 const struct batch_job *batch_find_job(

@@ -1,16 +1,13 @@
 #include "store/record.h"
 
-#include <string.h>
-
-#include "base/mem.h"
 #include "pg/pg.h"
 #include "store/batch.h"
 
 /*
- * Writing a batch: one transaction of at most three statements, all sent at
- * once.  The offsets move first, so that a batch of a member that was
- * overtaken costs nothing and two of them never wait for each other's rows;
- * then jobs with their results, then attempts.
+ * A batch as a transaction of at most four statements, all sent at once.  The
+ * offsets move first, so that a batch of a member that was overtaken costs
+ * nothing and two of them never wait for each other's rows; then jobs with
+ * their results, then attempts.
  *
  * The rules of batch.c hold in the tables too: a job's (rank, attempts,
  * retrying) only grows, a final row never changes.  A result is stored only in
@@ -21,8 +18,6 @@
  * batch again: rows that stand do not change, and make no events.
  */
 
-/* Two members that met once seldom meet again. */
-#define MAX_TRIES 8
 /* excluded is further than the row j, which is not final. */
 #define JOB_MOVES                                                              \
 	"(excluded.state_rank > j.state_rank"                                  \
@@ -212,6 +207,12 @@ static const enum synq_pg_type attempt_types[ATTEMPT_PARAMS] = { SYNQ_PG_UUID,
 	SYNQ_PG_TIME, SYNQ_PG_INT4, SYNQ_PG_TEXT, SYNQ_PG_TEXT, SYNQ_PG_INT8,
 	SYNQ_PG_INT8, SYNQ_PG_INT8, SYNQ_PG_INT8 };
 
+/* Where the jobs of a batch stand, in the form of what changed. */
+static const char read_jobs[] =
+    "SELECT j.organization_id, j.id, j.state, j.attempts, j.model"
+    " FROM unnest($1::uuid[], $2::uuid[]) AS n (organization_id, id)"
+    " JOIN operations.job j USING (organization_id, id)";
+
 static const char move_offsets[] =
     "SELECT platform.move_offsets('" BATCH_CONSUMER "', $1, $2, $3, $4, $5)";
 
@@ -239,7 +240,7 @@ struct writing {
 	struct columns jobs;
 	struct columns attempts;
 	struct columns offsets;
-	struct synq_pg_statement statements[3];
+	struct synq_pg_statement statements[4];
 	size_t count;
 };
 
@@ -445,6 +446,21 @@ writing_add(struct writing *writing, const char *sql, struct columns *columns)
 }
 
 static void
+writing_rows(struct writing *writing, const struct synq_batch *batch)
+{
+	const size_t jobs = batch->jobs.count;
+	size_t i;
+
+	for (i = batch->part.from; i < batch->part.to; i++) {
+		if (i < jobs)
+			add_job(&writing->jobs, batch->jobs.rows[i]);
+		else
+			add_attempt(
+			    &writing->attempts, batch->attempts.rows[i - jobs]);
+	}
+}
+
+static void
 writing_init(struct writing *writing, struct synq_batch *batch)
 {
 	size_t i;
@@ -455,15 +471,21 @@ writing_init(struct writing *writing, struct synq_batch *batch)
 	columns_init(&writing->attempts, attempt_types, ATTEMPT_PARAMS);
 	for (i = 0; i < batch->offset_count; i++)
 		add_offset(&writing->offsets, &batch->offsets[i]);
-	for (i = 0; i < batch->jobs.count; i++)
-		add_job(&writing->jobs, batch->jobs.rows[i]);
-	for (i = 0; i < batch->attempts.count; i++)
-		add_attempt(&writing->attempts, batch->attempts.rows[i]);
-	writing_add(writing, move_offsets, &writing->offsets);
-	if (batch->jobs.count > 0)
+	writing_rows(writing, batch);
+	if (!batch->seeking)
+		writing_add(writing, move_offsets, &writing->offsets);
+	batch->teller = -1;
+	if (batch->part.from < batch->jobs.count) {
+		batch->teller = (int)writing->count;
 		writing_add(writing, write_jobs, &writing->jobs);
-	if (batch->attempts.count > 0)
+	}
+	if (batch->part.to > batch->jobs.count)
 		writing_add(writing, write_attempts, &writing->attempts);
+	if (batch->teller < 0 || !batch->unsure || batch->seeking)
+		return;
+	batch->teller = (int)writing->count;
+	writing_add(writing, read_jobs, &writing->jobs);
+	writing->statements[batch->teller].count = JOB_ID + 1;
 }
 
 static void
@@ -474,94 +496,17 @@ writing_done(struct writing *writing)
 	columns_done(&writing->attempts);
 }
 
-/* ---- events ---- */
-
-/*
- * Row ${row} of what changed as an event into ${ret}; 0 if its state did not
- * change: then the row is further than the batch.
- */
-static int
-read_event(const struct synq_batch *batch, const struct synq_pg_rows *rows,
-    size_t row, struct synq_event *ret)
+int
+batch_send(struct synq_batch *batch, synq_pg_done_fn *done)
 {
-	const struct batch_key key = { synq_pg_get_uuid(rows, row, 0),
-		synq_pg_get_uuid(rows, row, 1) };
-	const struct batch_job *job = batch_find_job(batch, &key);
-
-	if (job == NULL || !synq_slice_is(synq_pg_get_slice(rows, row, 2),
-			       synq_job_state_name(job->state)))
-		return 0;
-	ret->job_id = key.id;
-	ret->organization_id = key.organization_id;
-	ret->state = job->state;
-	ret->happened_at = job->happened_at;
-	ret->attempts = (uint32_t)synq_pg_get_int(rows, row, 3);
-	ret->model = synq_pg_get_slice(rows, row, 4);
-	ret->answer_status = job->answer_status;
-	ret->error_code = job->end.error_code;
-	return 1;
-}
-
-static void
-tell(struct synq_batch *batch, const struct synq_pg_rows *rows)
-{
-	const size_t count = rows != NULL ? synq_pg_row_count(rows) : 0;
-	struct synq_event *events = synq_mem_array(count, sizeof(*events));
-	size_t told = 0;
-	size_t row;
-
-	for (row = 0; row < count; row++)
-		told += (size_t)read_event(batch, rows, row, &events[told]);
-	batch->fn(batch->ctx, 0, events, told, NULL);
-	synq_mem_free(events);
-}
-
-/* ---- the interface ---- */
-
-static int write_start(struct synq_batch *batch);
-
-static void
-on_written(void *ctx, int rc, const struct synq_pg_rows *const *rows,
-    const struct synq_err *err)
-{
-	struct synq_batch *batch = ctx;
-
-	if (rc == 0) {
-		tell(batch, batch->jobs.count > 0 ? rows[1] : NULL);
-		return;
-	}
-	if (rc == -SYNQ_E_CONFLICT && batch->tries < MAX_TRIES &&
-	    write_start(batch) == 0)
-		return;
-	batch->fn(batch->ctx, rc, NULL, 0, err);
-}
-
-static int
-write_start(struct synq_batch *batch)
-{
-	struct synq_pg_transaction transaction = { .done = on_written,
-		.ctx = batch };
+	struct synq_pg_transaction transaction = { .done = done, .ctx = batch };
 	struct writing writing;
 	int rc;
 
-	batch->tries++;
 	writing_init(&writing, batch);
 	transaction.statements = writing.statements;
 	transaction.count = writing.count;
 	rc = synq_pg_start(batch->pg, &transaction);
 	writing_done(&writing);
 	return rc;
-}
-
-int
-synq_batch_write(
-    struct synq_batch *batch, struct synq_pg *pg, synq_batch_fn *fn, void *ctx)
-{
-	batch->pg = pg;
-	batch->fn = fn;
-	batch->ctx = ctx;
-	batch->tries = 0;
-	batch_sort(&batch->jobs);
-	batch_sort(&batch->attempts);
-	return write_start(batch);
 }

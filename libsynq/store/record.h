@@ -72,7 +72,8 @@ typedef void synq_batch_fn(void *ctx, int rc, const struct synq_event *events,
 
 /*
  * Write ${batch}, which must not change until ${fn} runs.  Deadlocks are
- * retried inside.  Errors (fn will not run): BUSY.
+ * retried inside; a row that the server does not take is logged and dropped, so
+ * that it does not stop the others.  Errors (fn will not run): BUSY.
  */
 SYNQ_MUST_CHECK int synq_batch_write(
     struct synq_batch *batch, struct synq_pg *pg, synq_batch_fn *fn, void *ctx);

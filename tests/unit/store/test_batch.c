@@ -55,6 +55,7 @@ outcome(enum synq_outcome_kind kind, uint32_t attempt)
 		.usage = { 1, 2, 3, 4 },
 		.state = SYNQ_JOB_SUCCEEDED,
 		.answer_status = 200,
+		.key_id = id_of(2),
 		.endpoint = SYNQ_ENDPOINT_CHAT,
 		.model = synq_slice_text("small"),
 		.body = synq_slice_text("answer"),
@@ -276,6 +277,52 @@ test_clear_empties(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* The table takes all details or none, and a record may lack the key. */
+static void
+test_details_without_a_key_are_none(void **state)
+{
+	struct synq_batch *batch = synq_batch_new();
+	struct synq_request of = request(7);
+	struct synq_outcome end = outcome(SYNQ_OUTCOME_RESULT, 1);
+	const struct batch_job *job;
+
+	(void)state;
+	memset(&of.key_id, 0, sizeof(of.key_id));
+	memset(&end.key_id, 0, sizeof(end.key_id));
+	synq_batch_request(batch, &of);
+	synq_batch_outcome(batch, &end);
+	job = batch->jobs.rows[0];
+	assert_false(job->has_details);
+	assert_int_equal(SYNQ_JOB_SUCCEEDED, job->state);
+	synq_batch_free(&batch);
+}
+
+static void
+test_a_dropped_row_is_gone(void **state)
+{
+	struct synq_batch *batch = synq_batch_new();
+	const struct synq_outcome began = outcome(SYNQ_OUTCOME_STARTED, 1);
+	const struct batch_key key = { id_of(1), id_of(8) };
+	uint8_t i;
+
+	(void)state;
+	for (i = 7; i < 10; i++) {
+		const struct synq_request of = request(i);
+
+		synq_batch_request(batch, &of);
+	}
+	synq_batch_outcome(batch, &began);
+	assert_int_equal(4, batch_rows(batch));
+	batch_drop(batch, 3);
+	assert_int_equal(0, batch->attempts.count);
+	batch_drop(batch, 1);
+	assert_int_equal(2, batch_rows(batch));
+	assert_null(batch_find_job(batch, &key));
+	assert_int_equal(9,
+	    ((const struct batch_job *)batch->jobs.rows[1])->key.id.bytes[0]);
+	synq_batch_free(&batch);
+}
+
 int
 main(void)
 {
@@ -291,6 +338,8 @@ main(void)
 		TEST(test_rows_are_sorted_by_their_keys),
 		TEST(test_texts_are_copied_and_hold_no_zero),
 		TEST(test_clear_empties),
+		cmocka_unit_test(test_details_without_a_key_are_none),
+		cmocka_unit_test(test_a_dropped_row_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
