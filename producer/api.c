@@ -26,24 +26,34 @@
 
 static const char api_json_type[] = "application/json";
 
-static struct api_call *
-api_new(struct intake *intake, struct synq_exchange *exchange)
+/*
+ * Name a request in the headers of its answer, now, so that the name stands on
+ * what the server itself answers too.
+ */
+static void
+api_name(struct intake *intake, struct synq_exchange *exchange,
+    char ret[API_REQUEST_ID_BYTES])
 {
-	struct api_call *call = synq_mem_new(sizeof(*call));
 	struct synq_uuid id = synq_uuid_new(synq_loop_wall_us(intake->loop));
 	char text[SYNQ_UUID_CHARS + 1];
 
 	synq_uuid_format(&id, text);
-	(void)snprintf(
-	    call->request_id, sizeof(call->request_id), "req_%s", text);
+	(void)snprintf(ret, API_REQUEST_ID_BYTES, "req_%s", text);
+	synq_exchange_add_header(
+	    exchange, "x-request-id", synq_slice_text(ret));
+}
+
+static struct api_call *
+api_new(struct intake *intake, struct synq_exchange *exchange)
+{
+	struct api_call *call = synq_mem_new(sizeof(*call));
+
 	call->intake = intake;
 	call->exchange = exchange;
 	call->job_state = SYNQ_JOB_QUEUED;
 	call->holds = 1; /* the exchange's */
 	intake->calls++;
-	/* Now, so that it stands on what the server itself answers too. */
-	synq_exchange_add_header(
-	    exchange, "x-request-id", synq_slice_text(call->request_id));
+	api_name(intake, exchange, call->request_id);
 	return call;
 }
 
@@ -393,6 +403,14 @@ api_on_error(void *ctx, int status, const char *reason, struct synq_buf *out)
 	api_error_body(&error, synq_slice_text(reason), out);
 }
 
+static void
+api_on_refuse(void *ctx, struct synq_exchange *exchange)
+{
+	char request_id[API_REQUEST_ID_BYTES];
+
+	api_name(ctx, exchange, request_id);
+}
+
 struct synq_httpd_events
 api_events(void)
 {
@@ -401,5 +419,6 @@ api_events(void)
 		.on_body = api_on_body,
 		.on_gone = api_on_gone,
 		.on_error = api_on_error,
+		.on_refuse = api_on_refuse,
 	};
 }

@@ -22,6 +22,9 @@ struct api_call;
 struct api_route;
 struct intake;
 
+/* "req_", a uuid and a NUL. */
+#define API_REQUEST_ID_BYTES 48
+
 #define ROUTE_BODY 1U
 #define ROUTE_OPEN 2U
 
@@ -49,8 +52,8 @@ struct api_call {
 	struct synq_exchange *exchange; /* NULL = the client is gone */
 	const struct api_route *route;
 	struct synq_principal principal;
-	struct synq_slice segment; /* of {id} or {model}, decoded */
-	char request_id[48];       /* "req_..." */
+	struct synq_slice segment;             /* of {id} or {model}, decoded */
+	char request_id[API_REQUEST_ID_BYTES]; /* "req_..." */
 	enum api_stage stage;
 	int decided; /* credential says who calls */
 	enum synq_auth_answer credential;

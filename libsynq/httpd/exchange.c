@@ -474,6 +474,8 @@ synq_exchange_refuse(
 	synq_buf_init(&body, 4096);
 	if (config->events.on_error)
 		config->events.on_error(config->ctx, status, reason, &body);
+	if (config->events.on_refuse && !exchange->announced)
+		config->events.on_refuse(config->ctx, exchange);
 	if (status == 503 || status == 429)
 		synq_exchange_add_header(
 		    exchange, "Retry-After", synq_slice_text("1"));

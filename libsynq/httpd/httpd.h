@@ -57,6 +57,11 @@ struct synq_httpd_events {
 	 */
 	void (*on_error)(
 	    void *ctx, int status, const char *reason, struct synq_buf *out);
+	/*
+	 * The server itself answers ${exchange}, whose head on_head never saw:
+	 * add headers, such as a request id.  May be NULL.
+	 */
+	void (*on_refuse)(void *ctx, struct synq_exchange *exchange);
 };
 
 struct synq_httpd_config {
