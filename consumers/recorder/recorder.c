@@ -11,6 +11,7 @@
 #include "kafka/producer.h"
 #include "loop/loop.h"
 #include "pg/pg.h"
+#include "publish.h"
 #include "read.h"
 #include "service/service.h"
 #include "store/record.h"
@@ -93,6 +94,7 @@ recorder_start(
 	recorder->service = service;
 	recorder->loop = synq_service_loop(service);
 	synq_list_init(&recorder->places);
+	synq_list_init(&recorder->due);
 	synq_buf_init(&recorder->scratch, MAX_EVENT_BYTES);
 	recorder->filling = synq_batch_new();
 	recorder->writing = synq_batch_new();
@@ -137,6 +139,7 @@ recorder_stop(void *ctx)
 	synq_timer_free(&recorder->beat);
 	synq_timer_free(&recorder->sweep);
 	synq_pg_free(&recorder->pg);
+	publish_free(recorder);
 	synq_batch_free(&recorder->filling);
 	synq_batch_free(&recorder->writing);
 	synq_buf_done(&recorder->scratch);

@@ -5,8 +5,8 @@
  * synq-recorder: the log → PostgreSQL.
  *
  * read.c takes records in and fills a batch, write.c writes it in one fenced
- * transaction and publishes what changed, recorder.c is the program's life.
- * There are two batches: one fills while the other is written.
+ * transaction, publish.c publishes what changed, recorder.c is the program's
+ * life. There are two batches: one fills while the other is written.
  */
 
 #include <stdint.h>
@@ -51,8 +51,11 @@ struct recorder {
 	struct synq_batch *filling;
 	struct synq_batch *writing; /* spare while nothing is written */
 	int busy;                   /* writing is on its way */
+	int publishing;             /* it is written, its events are due */
+	struct synq_list due; /* events that the producer had no room for */
 	int draining;
-	size_t unsettled;         /* offset look-ups after a failed write */
+	size_t
+	    unsettled; /* the write, or look-ups after it failed, on the way */
 	struct synq_timer *flush; /* a batch waits to fill */
 	struct synq_timer *again; /* after a failed write */
 	struct synq_timer *beat;  /* as_of of idle partitions; repeating */

@@ -10,7 +10,8 @@
  * Failure modes: whatever went wrong (PostgreSQL gone, no answer, fenced by
  * another member), it is not known what the database has.  So it is asked where
  * it stands in each partition, and the same rows are written again from there:
- * writing them twice changes nothing.
+ * writing them twice changes nothing.  The producer of events is full: the next
+ * batch waits.
  */
 
 #include "write.h"
@@ -18,11 +19,9 @@
 #include <inttypes.h>
 
 #include "base/log.h"
-#include "job/id.h"
-#include "kafka/envelope.h"
-#include "kafka/producer.h"
 #include "loop/loop.h"
 #include "pg/pg.h"
+#include "publish.h"
 #include "read.h"
 #include "recorder.h"
 #include "service/service.h"
@@ -32,35 +31,6 @@
 #define WRITE_AGAIN_US 200000
 
 static void write_start(struct recorder *recorder);
-
-static void
-write_publish(struct recorder *recorder, const struct synq_event *event)
-{
-	const struct synq_config *config =
-	    synq_service_config(recorder->service);
-	const struct synq_slice state =
-	    synq_slice_text(synq_job_state_name(event->state));
-	struct synq_envelope envelope;
-	struct synq_producer_record record;
-
-	synq_buf_clear(&recorder->scratch);
-	synq_event_encode(event, &recorder->scratch);
-	synq_envelope_init(
-	    &envelope, "synq.job", "/synq-recorder", &event->job_id);
-	synq_envelope_add(&envelope, "synq-state", state);
-	record = (struct synq_producer_record){
-		.topic = SYNQ_TOPIC_EVENTS,
-		.partition = synq_job_partition(&event->organization_id,
-		    &event->job_id, (int32_t)config->kafka_partitions, 1),
-		.key = synq_uuid_slice(&event->organization_id),
-		.value = synq_buf_view(&recorder->scratch),
-		.headers = envelope.headers,
-		.header_count = envelope.count,
-	};
-	if (synq_producer_send(recorder->producer, &record) != 0)
-		synq_log(SYNQ_LOG_WARN, "event.not_published",
-		    SYNQ_F_UUID("job_id", &event->job_id), SYNQ_F_END);
-}
 
 /*
  * PostgreSQL crashed and lost its last commits, rows and offsets together:
@@ -144,7 +114,24 @@ write_finish(struct recorder *recorder)
 		place->writing = -1;
 	}
 	synq_batch_clear(recorder->writing);
+	recorder->publishing = 0;
 	recorder->busy = 0;
+}
+
+/* Publish what is due; when that is done, so is the batch. */
+static void
+write_publish(struct recorder *recorder)
+{
+	if (publish_due(recorder) != 0) {
+		synq_timer_start(recorder->again, WRITE_AGAIN_US);
+		return;
+	}
+	write_finish(recorder);
+	if (synq_batch_records(recorder->filling) > 0)
+		write_flush(recorder);
+	else if (recorder->draining)
+		synq_service_drained(recorder->service);
+	read_resume(recorder);
 }
 
 static void
@@ -152,7 +139,6 @@ write_on_done(void *ctx, int rc, const struct synq_event *events, size_t count,
     const struct synq_err *err)
 {
 	struct recorder *recorder = ctx;
-	size_t i;
 
 	recorder->unsettled--;
 	if (rc != 0) {
@@ -162,14 +148,9 @@ write_on_done(void *ctx, int rc, const struct synq_event *events, size_t count,
 		synq_timer_start(recorder->again, WRITE_AGAIN_US);
 		return;
 	}
-	for (i = 0; i < count; i++)
-		write_publish(recorder, &events[i]);
-	write_finish(recorder);
-	if (synq_batch_records(recorder->filling) > 0)
-		write_flush(recorder);
-	else if (recorder->draining)
-		synq_service_drained(recorder->service);
-	read_resume(recorder);
+	publish_events(recorder, events, count);
+	recorder->publishing = 1;
+	write_publish(recorder);
 }
 
 static void
@@ -227,7 +208,9 @@ write_flush(struct recorder *recorder)
 void
 write_again(struct recorder *recorder)
 {
-	if (recorder->busy && recorder->unsettled == 0)
+	if (recorder->publishing)
+		write_publish(recorder);
+	else if (recorder->busy && recorder->unsettled == 0)
 		write_ask(recorder);
 	else if (recorder->busy)
 		synq_timer_start(recorder->again, WRITE_AGAIN_US);

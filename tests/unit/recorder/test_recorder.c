@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "consumers/recorder/publish.h"
 #include "consumers/recorder/read.h"
 #include "consumers/recorder/recorder.h"
 #include "consumers/recorder/write.h"
@@ -50,6 +51,9 @@ struct world {
 	size_t starts;
 	int64_t started_at;
 	int drained;
+	size_t room; /* of the producer of events */
+	uint8_t published[16];
+	size_t publish_count;
 };
 
 static struct world *world;
@@ -177,8 +181,15 @@ int
 synq_producer_send(
     struct synq_producer *producer, const struct synq_producer_record *record)
 {
+	struct synq_event event;
+
 	(void)producer;
-	(void)record;
+	if (world->room == 0)
+		return -SYNQ_E_BUSY;
+	world->room--;
+	assert_int_equal(0, synq_event_decode(record->value, &event));
+	assert_true(synq_slice_is(event.model, "small"));
+	world->published[world->publish_count++] = event.job_id.bytes[0];
 	return 0;
 }
 
@@ -222,6 +233,7 @@ setup(void **state)
 	recorder = &world->recorder;
 	assert_int_equal(0, synq_loop_new(&recorder->loop, NULL));
 	synq_list_init(&recorder->places);
+	synq_list_init(&recorder->due);
 	synq_buf_init(&recorder->scratch, 65536);
 	recorder->filling = synq_batch_new();
 	recorder->writing = synq_batch_new();
@@ -247,6 +259,7 @@ teardown(void **state)
 	synq_timer_free(&recorder->flush);
 	synq_timer_free(&recorder->again);
 	world->in_write = NULL;
+	publish_free(recorder);
 	synq_batch_free(&recorder->filling);
 	synq_batch_free(&recorder->writing);
 	synq_buf_done(&recorder->scratch);
@@ -279,6 +292,28 @@ written(int rc)
 	assert_non_null(world->in_write);
 	world->in_write = NULL;
 	world->written(world->written_ctx, rc, NULL, 0, NULL);
+}
+
+/* PostgreSQL ends the write, which queued the ${count} jobs 1, 2, ... */
+static void
+written_jobs(size_t count)
+{
+	struct synq_event events[8];
+	char model[] = "small";
+	size_t i;
+
+	assert_non_null(world->in_write);
+	world->in_write = NULL;
+	memset(events, 0, sizeof(events));
+	for (i = 0; i < count; i++) {
+		memset(&events[i].job_id, (int)i + 1, sizeof(struct synq_uuid));
+		events[i].organization_id = events[i].job_id;
+		events[i].happened_at = 1;
+		events[i].state = SYNQ_JOB_QUEUED;
+		events[i].model = synq_slice_text(model);
+	}
+	world->written(world->written_ctx, 0, events, count, NULL);
+	memset(model, '?', sizeof(model) - 1); /* it was only lent */
 }
 
 /* The timer ${again} fires. */
@@ -512,6 +547,49 @@ test_recorder_is_drained_when_all_is_written(void **state)
 	assert_true(world->drained);
 }
 
+/* No event is lost, and no batch is written while one waits. */
+static void
+test_recorder_keeps_events_until_there_is_room(void **state)
+{
+	size_t i;
+
+	(void)state;
+	begin();
+	message(SYNQ_TOPIC_INTERACTIVE, 6);
+	world->room = 2;
+	written_jobs(5);
+	assert_int_equal(2, world->publish_count);
+	write_flush(&world->recorder);
+	world->room = 1;
+	again();
+	assert_int_equal(3, world->publish_count);
+	assert_int_equal(1, world->writes);
+	assert_int_equal(1, world->ask_count); /* it was written */
+
+	world->room = 8;
+	again();
+	assert_int_equal(5, world->publish_count);
+	for (i = 0; i < 5; i++)
+		assert_int_equal(i + 1, world->published[i]);
+	assert_int_equal(2, world->writes);
+	assert_moves(6, 7);
+	written(0);
+}
+
+static void
+test_recorder_is_drained_when_all_is_published(void **state)
+{
+	(void)state;
+	begin();
+	world->recorder.draining = 1;
+	written_jobs(1);
+	assert_false(world->drained);
+	world->room = 1;
+	again();
+	assert_int_equal(1, world->publish_count);
+	assert_true(world->drained);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -531,6 +609,8 @@ main(void)
 		TEST(
 		    test_recorder_begins_at_the_first_record_where_none_was_read),
 		TEST(test_recorder_is_drained_when_all_is_written),
+		TEST(test_recorder_keeps_events_until_there_is_room),
+		TEST(test_recorder_is_drained_when_all_is_published),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
