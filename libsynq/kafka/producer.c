@@ -335,7 +335,7 @@ synq_producer_send(
 	int rc;
 
 	assert(record->header_count <= SYNQ_KAFKA_MAX_HEADERS);
-	if (topic == NULL || record->partition < 0 ||
+	if (p->closing || topic == NULL || record->partition < 0 ||
 	    record->partition >= topic->partitions)
 		return -SYNQ_E_UNAVAILABLE;
 	extra_bytes = header_bytes(record);
@@ -460,6 +460,7 @@ synq_producer_free(struct synq_producer **p_ptr, uint32_t limit_ms)
 	if (p == NULL)
 		return;
 	wait_pending(p, limit_ms);
+	p->closing = 1; /* an answer may want to say more: nobody is there */
 	gone = sending_end(p);
 	while ((link = synq_list_first(&p->order)) != NULL) {
 		struct synq_record *r =

@@ -49,7 +49,8 @@ SYNQ_MUST_CHECK int synq_producer_new(struct synq_loop *loop,
 /*
  * Hand over ${record}.  The acknowledgement comes later, from the loop.
  * Errors (then ack will not run): BUSY if the queue is full, TOO_LARGE,
- * UNAVAILABLE if the topic or partition is not known.
+ * UNAVAILABLE if the topic or partition is not known, or from an ack that runs
+ * inside synq_producer_free when its time is over.
  */
 SYNQ_MUST_CHECK int synq_producer_send(
     struct synq_producer *producer, const struct synq_producer_record *record);

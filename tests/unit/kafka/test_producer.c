@@ -329,6 +329,36 @@ test_end_answers_every_record(void **state)
 	assert_int_equal(f->unavailable + f->uncertain, 7);
 }
 
+/* An answer that makes its owner say something more. */
+static void
+on_ack_send(void *ctx, int rc, int64_t offset)
+{
+	struct fixture *f = ctx;
+
+	on_ack(ctx, rc, offset);
+	assert_int_equal(send_bytes(f, 10), -SYNQ_E_UNAVAILABLE);
+}
+
+static void
+test_end_takes_no_record_from_an_answer(void **state)
+{
+	struct fixture *f = *state;
+	const struct synq_producer_record record = {
+		.topic = TOPIC,
+		.value = synq_slice_text("x"),
+		.ack = on_ack_send,
+		.ctx = f,
+	};
+
+	start(f, 60000, 1);
+	rd_kafka_mock_broker_set_down(f->mock, 1);
+	assert_int_equal(synq_producer_send(f->producer, &record), 0);
+	assert_int_equal(synq_producer_send(f->producer, &record), 0);
+	synq_producer_free(&f->producer, 50);
+	assert_int_equal(f->unavailable + f->uncertain, 2);
+	assert_int_equal(f->sent, 0);
+}
+
 static void
 test_wrong_setting_is_said(void **state)
 {
@@ -359,6 +389,7 @@ main(void)
 		CASE(test_sequence_error_costs_no_record),
 		CASE(test_broken_producer_takes_records_meanwhile),
 		CASE(test_end_answers_every_record),
+		CASE(test_end_takes_no_record_from_an_answer),
 		CASE(test_wrong_setting_is_said),
 	};
 
