@@ -12,16 +12,28 @@
 /* 65,536 cancels that match nothing take about 8 MB. */
 #define CANCELS_KEPT 65536
 
+/* A job of another organization is another job, whatever its id. */
+struct cancel_key {
+	struct synq_uuid organization_id;
+	struct synq_uuid job_id;
+};
+
 struct cancel {
 	struct synq_link link; /* on core->cancel_order */
-	struct synq_uuid job_id;
+	struct cancel_key key;
 	enum synq_cancel_reason reason;
 };
+
+static struct synq_slice
+cancel_slice(const struct cancel_key *key)
+{
+	return synq_slice_of(key, sizeof(*key));
+}
 
 static void
 cancel_drop(struct core *core, struct cancel *cancel)
 {
-	(void)synq_map_remove(core->cancels, synq_uuid_slice(&cancel->job_id));
+	(void)synq_map_remove(core->cancels, cancel_slice(&cancel->key));
 	synq_list_remove(&core->cancel_order, &cancel->link);
 	synq_mem_free(cancel);
 }
@@ -29,9 +41,11 @@ cancel_drop(struct core *core, struct cancel *cancel)
 static void
 cancel_keep(struct core *core, const struct synq_cancel *message)
 {
+	const struct cancel_key key = { message->organization_id,
+		message->job_id };
 	struct cancel *cancel;
 
-	cancel = synq_map_get(core->cancels, synq_uuid_slice(&message->job_id));
+	cancel = synq_map_get(core->cancels, cancel_slice(&key));
 	if (cancel != NULL) {
 		/* What a client asked for outweighs that it went away. */
 		if (message->reason != SYNQ_CANCEL_GONE)
@@ -43,11 +57,10 @@ cancel_keep(struct core *core, const struct synq_cancel *message)
 		    core, SYNQ_CONTAINER(synq_list_first(&core->cancel_order),
 			      struct cancel, link));
 	cancel = synq_mem_new(sizeof(*cancel));
-	cancel->job_id = message->job_id;
+	cancel->key = key;
 	cancel->reason = message->reason;
 	synq_list_push(&core->cancel_order, &cancel->link);
-	(void)synq_map_set(
-	    core->cancels, synq_uuid_slice(&cancel->job_id), cancel);
+	(void)synq_map_set(core->cancels, cancel_slice(&cancel->key), cancel);
 }
 
 void
@@ -64,12 +77,14 @@ core_cancel(struct core *core, const struct synq_cancel *cancel)
 }
 
 int
-cancel_take(struct core *core, const struct synq_uuid *job_id,
+cancel_take(struct core *core, const struct synq_request *request,
     enum synq_cancel_reason *ret_reason)
 {
+	const struct cancel_key key = { request->organization_id,
+		request->job_id };
 	struct cancel *cancel;
 
-	cancel = synq_map_get(core->cancels, synq_uuid_slice(job_id));
+	cancel = synq_map_get(core->cancels, cancel_slice(&key));
 	if (cancel == NULL)
 		return 0;
 	*ret_reason = cancel->reason;

@@ -8,8 +8,8 @@
 
 #include "core.h"
 
-/* The cancel for ${job_id}, if one waits: 1 and ${ret_reason}; else 0. */
-int cancel_take(struct core *core, const struct synq_uuid *job_id,
+/* The cancel of ${request}, if one waits: 1 and ${ret_reason}; else 0. */
+int cancel_take(struct core *core, const struct synq_request *request,
     enum synq_cancel_reason *ret_reason);
 
 /* Free all that wait. */

@@ -207,7 +207,7 @@ core_place(struct partition *partition, struct work *work)
 	}
 	if (!placed)
 		work_queue(work);
-	if (cancel_take(core, &work->request.job_id, &reason))
+	if (cancel_take(core, &work->request, &reason))
 		work_cancel(work, reason);
 }
 

@@ -59,6 +59,8 @@ struct core_io {
 	 * Put ${outcome} of ${work} on the results partition of its source; the
 	 * answer comes as core_started, core_failed or core_ended by its kind.
 	 * BUSY or UNAVAILABLE: not taken, core_room tells when to try again.
+	 * TOO_LARGE: never taken, the outcome is made small and given once
+	 * more.
 	 */
 	int (*send)(
 	    void *ctx, struct work *work, const struct synq_outcome *outcome);
@@ -126,7 +128,7 @@ struct core {
 	struct synq_list partitions;
 	struct synq_list orphans; /* works whose partition is gone */
 	struct synq_map *jobs;    /* job id => struct work, all but orphans */
-	struct synq_map *cancels; /* job id => struct cancel, not yet matched */
+	struct synq_map *cancels; /* struct cancel_key => struct cancel */
 	struct synq_list cancel_order; /* the same, oldest first */
 	struct synq_fair *fair;
 	struct synq_heap timers; /* works by when they want attention */

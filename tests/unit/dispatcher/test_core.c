@@ -114,6 +114,24 @@ test_core_cancels_a_queued_job_without_a_call(void **state)
 	assert_int_equal(0, world->call_count);
 }
 
+/* The same job id, kept before the request is read or applied after. */
+static void
+test_core_leaves_a_job_to_its_organization(void **state)
+{
+	struct world *world = *state;
+	const struct synq_cancel cancel = { .job_id = world_id(1),
+		.organization_id = world_id(201),
+		.reason = SYNQ_CANCEL_ASKED };
+
+	core_cancel(world->core, &cancel);
+	world_read(world, 0, 1);
+	core_cancel(world->core, &cancel);
+	world_ack(world);
+
+	assert_int_equal(1, world->call_count);
+	assert_int_equal(0, world->aborted);
+}
+
 static void
 test_core_aborts_a_running_call_when_asked_to(void **state)
 {
@@ -474,6 +492,7 @@ main(void)
 		CORE_TEST(test_core_never_repeats_what_was_refused),
 		CORE_TEST(test_core_waits_for_the_log_to_take_records_again),
 		CORE_TEST(test_core_cancels_a_queued_job_without_a_call),
+		CORE_TEST(test_core_leaves_a_job_to_its_organization),
 		CORE_TEST(test_core_aborts_a_running_call_when_asked_to),
 		CORE_TEST(test_core_ignores_a_cancel_of_another_organization),
 		CORE_TEST(test_core_ends_a_job_whose_deadline_passed),
