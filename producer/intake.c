@@ -11,6 +11,7 @@
 #include "api.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "catalog.h"
 #include "crypto/secret.h"
 #include "httpd/httpd.h"
 #include "kafka/producer.h"
@@ -30,49 +31,15 @@
 
 /* Largest record: a 1 MiB body and what surrounds it. */
 #define MAX_RECORD_BYTES (2U << 20)
-#define CATALOG_AGAIN_US 500000
-#define CATALOG_REFRESH_US 30000000ULL
 #define FLUSH_LIMIT_MS 5000
 /* How often to look whether the last cancels are acknowledged. */
 #define LINGER_US 50000
 #define LEAVE_LIMIT_MS 1000
 
-static void intake_load_catalog(struct intake *intake);
-
-static void
-intake_on_catalog(void *ctx, int rc, struct synq_catalog *catalog)
-{
-	struct intake *intake = ctx;
-	struct synq_err err;
-
-	intake->catalog_loading = 0;
-	if (rc != 0) {
-		synq_timer_start(intake->refresh, CATALOG_AGAIN_US);
-		return;
-	}
-	synq_catalog_free(&intake->catalog);
-	intake->catalog = catalog;
-	synq_timer_start(intake->refresh, CATALOG_REFRESH_US);
-	if (intake->httpd == NULL && !synq_service_draining(intake->service) &&
-	    intake_listen(intake, &err) != 0)
-		synq_service_fail(intake->service, &err);
-}
-
-static void
-intake_load_catalog(struct intake *intake)
-{
-	if (intake->catalog_loading)
-		return;
-	if (synq_catalog_load(intake->pg, NULL, intake_on_catalog, intake) == 0)
-		intake->catalog_loading = 1;
-	else
-		synq_timer_start(intake->refresh, CATALOG_AGAIN_US);
-}
-
 static void
 intake_on_refresh(void *ctx)
 {
-	intake_load_catalog(ctx);
+	catalog_load(ctx);
 }
 
 static void
@@ -92,8 +59,7 @@ intake_on_control(void *ctx, const struct synq_kafka_message *message)
 		synq_auth_flush(intake->auth);
 		break;
 	case SYNQ_CONTROL_CATALOG:
-		if (intake->httpd != NULL)
-			intake_load_catalog(intake);
+		catalog_changed(intake);
 		break;
 	case SYNQ_CONTROL_LIFE:
 		break;
@@ -103,7 +69,7 @@ intake_on_control(void *ctx, const struct synq_kafka_message *message)
 static void
 intake_on_caught_up(void *ctx)
 {
-	intake_load_catalog(ctx);
+	catalog_load(ctx);
 }
 
 /* The stores and who may ask for what. */
@@ -260,7 +226,7 @@ intake_stop(void *ctx)
 void
 intake_reload(void *ctx)
 {
-	intake_load_catalog(ctx);
+	catalog_load(ctx);
 }
 
 void

@@ -56,6 +56,7 @@ struct intake {
 	struct synq_buf reply_to; /* the channel of this life */
 	size_t calls;             /* between head and answer */
 	int catalog_loading;
+	int catalog_again; /* it changed while it was loaded */
 };
 
 /* See struct synq_program. */

@@ -1,7 +1,8 @@
 /*
  * The catalog: loaded once before anything is consumed, then every
  * catalog_refresh_s and whenever synq.control names it.  A load that fails
- * leaves the last copy in force and is tried again.
+ * leaves the last copy in force and is tried again; one that was overtaken by a
+ * change, of which it may know nothing, is followed by another.
  */
 
 #include "catalog.h"
@@ -32,8 +33,11 @@ catalog_on_loaded(void *ctx, int rc, struct synq_catalog *catalog)
 		return;
 	}
 	core_set_catalog(dispatcher->core, catalog);
-	synq_timer_start(dispatcher->refresh,
-	    (uint64_t)config->dispatcher_catalog_refresh_s * 1000000);
+	if (dispatcher->catalog_again)
+		catalog_load(dispatcher);
+	else
+		synq_timer_start(dispatcher->refresh,
+		    (uint64_t)config->dispatcher_catalog_refresh_s * 1000000);
 	announce_life(dispatcher);
 }
 
@@ -42,6 +46,7 @@ catalog_load(struct dispatcher *dispatcher)
 {
 	if (dispatcher->catalog_loading)
 		return;
+	dispatcher->catalog_again = 0;
 	if (synq_catalog_load(dispatcher->pg, dispatcher->kek,
 		catalog_on_loaded, dispatcher) == 0)
 		dispatcher->catalog_loading = 1;
@@ -59,8 +64,11 @@ catalog_on_control(void *ctx, const struct synq_kafka_message *message)
 		return;
 	if (control.kind == SYNQ_CONTROL_LIFE)
 		announce_heard(dispatcher, control.object_id);
-	else if (control.kind == SYNQ_CONTROL_CATALOG &&
-		 dispatcher->consumer != NULL)
+	else if (control.kind != SYNQ_CONTROL_CATALOG)
+		return;
+	else if (dispatcher->catalog_loading)
+		dispatcher->catalog_again = 1;
+	else if (dispatcher->consumer != NULL)
 		catalog_load(dispatcher);
 }
 

@@ -42,7 +42,8 @@ struct dispatcher {
 	struct synq_timer *members; /* while attempts are held; repeating */
 	struct synq_buf scratch;    /* one encoded record */
 	int catalog_loading;
-	int announced; /* this life is on synq.control, or on its way */
+	int catalog_again; /* it changed while it was loaded */
+	int announced;     /* this life is on synq.control, or on its way */
 	int members_asked;
 	int draining;
 };
