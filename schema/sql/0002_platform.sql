@@ -21,12 +21,15 @@ CREATE TABLE platform.provider (
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 
--- A model as clients name it, at one provider, under that provider's name.
+-- A model as clients name it, at one provider, under that provider's name.  A
+-- name travels in messages, which take 512 bytes of it (proto/field.h).
 CREATE TABLE platform.model (
     id uuid PRIMARY KEY,
-    name text NOT NULL CHECK (length(name) BETWEEN 1 AND 256),
+    name text NOT NULL CHECK (length(name) BETWEEN 1 AND 256
+        AND octet_length(name) <= 512),
     provider_id uuid NOT NULL REFERENCES platform.provider (id),
-    upstream_name text NOT NULL CHECK (length(upstream_name) BETWEEN 1 AND 256),
+    upstream_name text NOT NULL CHECK (length(upstream_name) BETWEEN 1 AND 256
+        AND octet_length(upstream_name) <= 512),
     enabled boolean NOT NULL DEFAULT true,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),

@@ -376,6 +376,37 @@ test_key_lookup_gives_one_row_at_most(void **state)
 	ask("ROLLBACK");
 }
 
+/* Messages take 512 bytes of a name; é has two, 中 has three. */
+static void
+test_model_names_fit_into_messages(void **state)
+{
+	static const char pattern[] =
+	    "BEGIN; INSERT INTO platform.provider (id, name, dialect, base_url)"
+	    " VALUES ('" OURS "', 'fits', 'openai', 'http://x');"
+	    " INSERT INTO platform.model (id, name, provider_id, upstream_name)"
+	    " VALUES ('" OURS "', repeat('%s', %d), '" OURS
+	    "', repeat('%s', %d)); ROLLBACK";
+	static const struct {
+		const char *letter;
+		int count;
+		const char *upstream;
+		int upstream_count;
+		int fits;
+	} names[] = { { "a", 256, "é", 256, 1 }, { "é", 256, "a", 256, 1 },
+		{ "中", 171, "a", 1, 0 }, { "a", 1, "中", 171, 0 },
+		{ "中", 170, "中", 170, 1 }, { "a", 257, "a", 1, 0 } };
+	char sql[1024];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < SYNQ_COUNT(names); i++) {
+		(void)snprintf(sql, sizeof(sql), pattern, names[i].letter,
+		    names[i].count, names[i].upstream, names[i].upstream_count);
+		assert_int_equal(try_sql(sql) == 0, names[i].fits);
+		(void)try_sql("ROLLBACK");
+	}
+}
+
 static int
 begin_all(void **state)
 {
@@ -398,6 +429,7 @@ main(void)
 		cmocka_unit_test(test_public_may_do_nothing),
 		cmocka_unit_test(test_credentials_are_the_dispatchers),
 		cmocka_unit_test(test_key_lookup_gives_one_row_at_most),
+		cmocka_unit_test(test_model_names_fit_into_messages),
 	};
 
 	if (find_server() != 0)
