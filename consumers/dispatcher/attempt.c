@@ -335,6 +335,17 @@ core_answered(struct work *work, const struct core_answer *answer)
 	core_pump(core);
 }
 
+/* An error of our own in OpenAI's shape; the texts need no escapes. */
+static struct synq_slice
+attempt_error(
+    struct work *work, const char *type, const char *code, const char *text)
+{
+	return synq_slice_text(synq_arena_printf(work->arena,
+	    "{\"error\":{\"message\":\"%s\",\"type\":\"%s\","
+	    "\"param\":null,\"code\":\"%s\"}}",
+	    text, type, code));
+}
+
 /* What the client gets when no provider's answer tells it. */
 static void
 attempt_own_answer(struct work *work, enum synq_job_state state)
@@ -367,13 +378,10 @@ attempt_own_answer(struct work *work, enum synq_job_state state)
 		break;
 	}
 	outcome->error = synq_slice_text(text);
-	outcome->body = synq_slice_text(synq_arena_printf(work->arena,
-	    "{\"error\":{\"message\":\"%s\",\"type\":\"%s\","
-	    "\"param\":null,\"code\":\"%s\"}}",
-	    text,
+	outcome->body = attempt_error(work,
 	    state == SYNQ_JOB_CANCELLED ? "invalid_request_error"
 					: "server_error",
-	    outcome->error_code.data));
+	    outcome->error_code.data, text);
 }
 
 void
@@ -421,11 +429,8 @@ work_refuse(
 		.class = SYNQ_RETRY_NEVER,
 		.error_code = synq_slice_text(code),
 		.error = synq_slice_text(text),
-		.body = synq_slice_text(synq_arena_printf(work->arena,
-		    "{\"error\":{\"message\":\"%s\",\"type\":"
-		    "\"invalid_request_error\",\"param\":null,"
-		    "\"code\":\"%s\"}}",
-		    text, code)),
+		.body =
+		    attempt_error(work, "invalid_request_error", code, text),
 		.usage = { -1, -1, -1, -1 },
 		.retry_after_us = -1,
 	};

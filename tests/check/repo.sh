@@ -21,12 +21,12 @@ done < <(printf '%s\n' "$@" | cut -d/ -f1 | sort -u)
 
 # Brackets keep these lines from finding themselves.
 machine='/[w]ork/|/[r]oot/|/[h]ome/[a-z]|/tmp/[s]ynq/|/[U]sers/[a-z]'
-registry='repo1?\.[m]aven|maven\.[a]pache\.org/maven2|[p]ypi\.org|'
-registry+='[p]ythonhosted|registry\.[n]pmjs|deb\.[d]ebian\.org|'
-registry+='index-[u]rl|[a]rtifactory|proxy\.[g]olang'
+hosts='repo1?\.[m]aven|maven\.[a]pache\.org/maven2|[p]ypi\.org|'
+hosts+='[p]ythonhosted|registry\.[n]pmjs|deb\.[d]ebian\.org|'
+hosts+='index-[u]rl|[a]rtifactory|proxy\.[g]olang'
 found=$(printf '%s\0' "$@" | xargs -0 grep -InE "$machine" /dev/null) &&
 	complain "$found"$'\n'"a path of one machine"
-found=$(printf '%s\0' "$@" | xargs -0 grep -InE "$registry" /dev/null) &&
+found=$(printf '%s\0' "$@" | xargs -0 grep -InE "$hosts" /dev/null) &&
 	complain "$found"$'\n'"the address of a registry"
 
 for file in "$@"; do
