@@ -106,6 +106,7 @@ accept_answer_202(struct api_call *call)
 	if (call->exchange == NULL)
 		return;
 	synq_buf_init(&body, RENDER_JOB_MAX_BYTES);
+	(void)synq_buf_reserve(&body, RENDER_JOB_USUAL_BYTES);
 	if (acceptance->same)
 		render_brief(call, &body);
 	else
@@ -297,8 +298,8 @@ accept_send(struct acceptance *acceptance)
 		.topic = acceptance->plan.job.priority == SYNQ_PRIORITY_BATCH
 		             ? SYNQ_TOPIC_BATCH
 		             : SYNQ_TOPIC_INTERACTIVE,
-		.partition = synq_job_partition(organization_id, &call->job_id,
-		    (int32_t)config->kafka_partitions, 1),
+		.partition = synq_job_home(&intake->homes, organization_id,
+		    (int32_t)config->kafka_partitions),
 		.key = synq_uuid_slice(organization_id),
 		.value = synq_buf_view(&intake->scratch),
 		.headers = envelope.headers,

@@ -35,12 +35,11 @@ api_name(struct intake *intake, struct synq_exchange *exchange,
     char ret[API_REQUEST_ID_BYTES])
 {
 	struct synq_uuid id = synq_uuid_new(synq_loop_wall_us(intake->loop));
-	char text[SYNQ_UUID_CHARS + 1];
 
-	synq_uuid_format(&id, text);
-	(void)snprintf(ret, API_REQUEST_ID_BYTES, "req_%s", text);
+	memcpy(ret, "req_", 4);
+	synq_uuid_format(&id, ret + 4);
 	synq_exchange_add_header(
-	    exchange, "x-request-id", synq_slice_text(ret));
+	    exchange, "x-request-id", synq_slice_of(ret, 4 + SYNQ_UUID_CHARS));
 }
 
 static struct api_call *
@@ -155,25 +154,31 @@ api_refuse(
 }
 
 void
-api_job_id(
-    const struct api_call *call, const struct synq_uuid *job, char ret[45])
+api_job_id(struct api_call *call, const struct synq_uuid *job, char ret[45])
 {
-	synq_job_id_format(call->intake->idkey, INTAKE_IDKEY_VERSION,
-	    &call->principal.organization_id, job, ret);
+	struct api_public_id *last = &call->public_id;
+
+	if (!last->known || !synq_uuid_equal(&last->job_id, job)) {
+		synq_job_id_format(call->intake->idkey, INTAKE_IDKEY_VERSION,
+		    &call->principal.organization_id, job, last->text);
+		last->job_id = *job;
+		last->known = 1;
+	}
+	memcpy(ret, last->text, sizeof(last->text));
 }
 
 void
 api_add_location(struct api_call *call)
 {
-	char id[SYNQ_JOB_ID_CHARS + 1];
-	char location[80];
+	static const char path[] = "/v1/jobs/";
+	char location[sizeof(path) + SYNQ_JOB_ID_CHARS];
 
 	if (call->exchange == NULL)
 		return;
-	api_job_id(call, &call->job_id, id);
-	(void)snprintf(location, sizeof(location), "/v1/jobs/%s", id);
-	synq_exchange_add_header(
-	    call->exchange, "location", synq_slice_text(location));
+	memcpy(location, path, sizeof(path));
+	api_job_id(call, &call->job_id, location + sizeof(path) - 1);
+	synq_exchange_add_header(call->exchange, "location",
+	    synq_slice_of(location, sizeof(location) - 1));
 }
 
 /* Refuse ${call} because its credential is ${answer}. */

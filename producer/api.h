@@ -47,6 +47,13 @@ enum api_stage {
 	API_ANSWERED
 };
 
+/* The public id that was made last: most answers name one job twice. */
+struct api_public_id {
+	int known;
+	struct synq_uuid job_id;
+	char text[45];
+};
+
 struct api_call {
 	struct intake *intake;
 	struct synq_exchange *exchange; /* NULL = the client is gone */
@@ -59,7 +66,8 @@ struct api_call {
 	enum synq_auth_answer credential;
 	int complete; /* the body is there */
 	uint32_t holds;
-	struct synq_uuid job_id;       /* of the job it made or asks for */
+	struct synq_uuid job_id; /* of the job it made or asks for */
+	struct api_public_id public_id;
 	enum synq_job_state job_state; /* as its row last said, else queued */
 	void (*on_leave)(struct api_call *call); /* its client left; or NULL */
 	void *data; /* the handler's own, freed by on_free */
@@ -101,6 +109,6 @@ void api_add_location(struct api_call *call);
 
 /* The public id of ${job} of the caller, with a NUL, in ${ret}. */
 void api_job_id(
-    const struct api_call *call, const struct synq_uuid *job, char ret[45]);
+    struct api_call *call, const struct synq_uuid *job, char ret[45]);
 
 #endif

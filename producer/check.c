@@ -160,55 +160,102 @@ static int
 check_member(const struct member *member, struct synq_json value,
     const char *prefix, struct check_fault *fault)
 {
+	const int right = kind_is(member->kind, value);
 	char name[64];
 	double number;
 
 	if (value.type == SYNQ_JSON_NULL)
 		return 0; /* the SDKs send null for "not given" */
+	if (right && member->kind != NUMBER && member->kind != WHOLE)
+		return 0;
+	if (right && synq_json_double(value, &number) == 0 &&
+	    number >= member->min && number <= member->max)
+		return 0;
 	(void)check_name(prefix, member->name, name, sizeof(name));
-	if (!kind_is(member->kind, value))
+	if (!right)
 		return check_fault_set(fault, "invalid_type", name,
 		    "'%s' must be %s.", name, kind_text(member->kind));
-	if (member->kind != NUMBER && member->kind != WHOLE)
-		return 0;
-	if (synq_json_double(value, &number) != 0 ||
-	    !(number >= member->min && number <= member->max))
-		return check_fault_set(fault, "invalid_value", name,
-		    "'%s' must be from %.15g to %.15g.", name, member->min,
-		    member->max);
-	return 0;
+	return check_fault_set(fault, "invalid_value", name,
+	    "'%s' must be from %.15g to %.15g.", name, member->min,
+	    member->max);
 }
 
-/* Find the table's row for the raw ${name}; NULL if it is not known. */
-static const struct member *
-check_find(const struct member *members, struct synq_slice name)
+/* A member's name as it came, and its inside if that has no escapes. */
+struct name {
+	struct synq_json raw;
+	struct synq_slice plain; /* data NULL = it has escapes */
+};
+
+static struct name
+name_of(struct synq_slice raw)
 {
-	const struct synq_json text = { SYNQ_JSON_STRING, name };
+	struct name name = { .raw = { SYNQ_JSON_STRING, raw } };
+
+	if (synq_json_plain(name.raw, &name.plain) != 0)
+		name.plain = synq_slice_of(NULL, 0);
+	return name;
+}
+
+static int
+name_is(const struct name *name, const char *text)
+{
+	if (name->plain.data == NULL)
+		return synq_json_is(name->raw, text);
+	return name->plain.bytes > 0 && name->plain.data[0] == text[0] &&
+	       synq_slice_is(name->plain, text);
+}
+
+/* Find the table's row for ${name}; NULL if it is not known. */
+static const struct member *
+check_find(const struct member *members, const struct name *name)
+{
 	const struct member *member;
 
 	for (member = members; member->name != NULL; member++) {
-		if (synq_json_is(text, member->name))
+		if (name_is(name, member->name))
 			return member;
 	}
 	return NULL;
 }
 
+/* The members that more is asked of than their type; NONE if not there. */
+struct parts {
+	struct synq_json model;
+	struct synq_json required;
+	struct synq_json stream;
+	struct synq_json form; /* encoding_format */
+};
+
+/*
+ * One walk over ${body}: its members against the table of ${endpoint}, and
+ * ${ret} filled even where one of them is wrong.
+ */
 static int
-check_members(const struct member *members, struct synq_json body,
-    const char *prefix, struct check_fault *fault)
+check_members(enum synq_endpoint endpoint, struct synq_json body,
+    const char *prefix, struct parts *ret, struct check_fault *fault)
 {
 	struct synq_json_cursor cursor = synq_json_walk(body);
 	const struct member *member;
-	struct synq_slice name;
+	struct synq_slice raw;
 	struct synq_json value;
+	struct name name;
+	int rc = 0;
 
-	while (synq_json_next(&cursor, &name, &value)) {
-		member = check_find(members, name);
-		if (member != NULL &&
-		    check_member(member, value, prefix, fault) != 0)
-			return -1;
+	while (synq_json_next(&cursor, &raw, &value)) {
+		name = name_of(raw);
+		member = check_find(endpoints[endpoint].members, &name);
+		if (member != NULL && rc == 0)
+			rc = check_member(member, value, prefix, fault);
+		if (name_is(&name, "model"))
+			ret->model = value;
+		else if (name_is(&name, endpoints[endpoint].required))
+			ret->required = value;
+		else if (name_is(&name, "stream"))
+			ret->stream = value;
+		else if (name_is(&name, "encoding_format"))
+			ret->form = value;
 	}
-	return 0;
+	return rc;
 }
 
 /* The name ${model} without escapes into ${ret}; 0, or -1 if it is none. */
@@ -230,12 +277,14 @@ check_plain(struct synq_json model, struct check_request *ret)
 }
 
 static int
-check_model(struct synq_json body, const char *prefix,
+check_model(struct synq_json model, const char *prefix,
     struct check_request *ret, struct check_fault *fault)
 {
-	const struct synq_json model = synq_json_member(body, "model");
 	char name[64];
 
+	if (check_plain(model, ret) == 0 && ret->model.bytes > 0 &&
+	    ret->model.bytes <= MODEL_MAX_CHARS)
+		return 0;
 	(void)check_name(prefix, "model", name, sizeof(name));
 	if (model.type == SYNQ_JSON_NONE)
 		return check_fault_set(fault, "missing_required_parameter",
@@ -246,33 +295,29 @@ check_model(struct synq_json body, const char *prefix,
 	if (check_plain(model, ret) != 0)
 		return check_fault_set(fault, "invalid_type", name,
 		    "'%s' must be a string.", name);
-	if (ret->model.bytes == 0 || ret->model.bytes > MODEL_MAX_CHARS)
-		return check_fault_set(fault, "invalid_value", name,
-		    "'%s' must be 1 to %d characters long.", name,
-		    MODEL_MAX_CHARS);
-	return 0;
+	return check_fault_set(fault, "invalid_value", name,
+	    "'%s' must be 1 to %d characters long.", name, MODEL_MAX_CHARS);
 }
 
 /* The role of message ${index} is one that OpenAI knows. */
 static int
-check_role(struct synq_json message, size_t index, const char *prefix,
+check_role(struct synq_json role, size_t index, const char *prefix,
     struct check_fault *fault)
 {
 	static const char *const roles[] = { "system", "user", "assistant",
 		"developer", "tool", "function", NULL };
-	const struct synq_json role = synq_json_member(message, "role");
 	char name[64];
 	size_t i;
 
+	for (i = 0; roles[i] != NULL; i++) {
+		if (synq_json_is(role, roles[i]))
+			return 0;
+	}
 	(void)snprintf(
 	    name, sizeof(name), "%smessages[%zu].role", prefix, index);
 	if (role.type == SYNQ_JSON_NONE)
 		return check_fault_set(fault, "missing_required_parameter",
 		    name, "'%s' is missing.", name);
-	for (i = 0; roles[i] != NULL; i++) {
-		if (synq_json_is(role, roles[i]))
-			return 0;
-	}
 	return check_fault_set(fault, "invalid_value", name,
 	    "'%s' must be system, developer, user, assistant, tool or "
 	    "function.",
@@ -280,10 +325,9 @@ check_role(struct synq_json message, size_t index, const char *prefix,
 }
 
 static int
-check_content(struct synq_json message, size_t index, const char *prefix,
+check_content(struct synq_json content, size_t index, const char *prefix,
     struct check_fault *fault)
 {
-	const struct synq_json content = synq_json_member(message, "content");
 	char name[64];
 
 	if (content.type == SYNQ_JSON_NONE || content.type == SYNQ_JSON_NULL ||
@@ -296,25 +340,46 @@ check_content(struct synq_json message, size_t index, const char *prefix,
 }
 
 static int
-check_messages(
-    struct synq_json body, const char *prefix, struct check_fault *fault)
+check_message(struct synq_json message, size_t index, const char *prefix,
+    struct check_fault *fault)
 {
-	struct synq_json_cursor cursor =
-	    synq_json_walk(synq_json_member(body, "messages"));
+	struct synq_json_cursor cursor = synq_json_walk(message);
+	struct synq_json role = { .type = SYNQ_JSON_NONE };
+	struct synq_json content = { .type = SYNQ_JSON_NONE };
+	struct synq_json value;
+	struct synq_slice raw;
+	struct name name;
+	char text[64];
+
+	if (message.type != SYNQ_JSON_OBJECT) {
+		(void)snprintf(
+		    text, sizeof(text), "%smessages[%zu]", prefix, index);
+		return check_fault_set(fault, "invalid_type", text,
+		    "'%s' must be an object with role and content.", text);
+	}
+	while (synq_json_next(&cursor, &raw, &value)) {
+		name = name_of(raw);
+		if (name_is(&name, "role"))
+			role = value;
+		else if (name_is(&name, "content"))
+			content = value;
+	}
+	if (check_role(role, index, prefix, fault) != 0)
+		return -1;
+	return check_content(content, index, prefix, fault);
+}
+
+static int
+check_messages(
+    struct synq_json messages, const char *prefix, struct check_fault *fault)
+{
+	struct synq_json_cursor cursor = synq_json_walk(messages);
 	struct synq_json message;
 	char name[64];
 	size_t index = 0;
 
 	while (synq_json_next(&cursor, NULL, &message)) {
-		if (message.type != SYNQ_JSON_OBJECT) {
-			(void)snprintf(name, sizeof(name), "%smessages[%zu]",
-			    prefix, index);
-			return check_fault_set(fault, "invalid_type", name,
-			    "'%s' must be an object with role and content.",
-			    name);
-		}
-		if (check_role(message, index, prefix, fault) != 0 ||
-		    check_content(message, index, prefix, fault) != 0)
+		if (check_message(message, index, prefix, fault) != 0)
 			return -1;
 		index++;
 	}
@@ -327,11 +392,11 @@ check_messages(
 
 static int
 check_stream(
-    struct synq_json body, const char *prefix, struct check_fault *fault)
+    struct synq_json stream, const char *prefix, struct check_fault *fault)
 {
 	char name[64];
 
-	if (synq_json_member(body, "stream").type != SYNQ_JSON_TRUE)
+	if (stream.type != SYNQ_JSON_TRUE)
 		return 0;
 	(void)check_name(prefix, "stream", name, sizeof(name));
 	return check_fault_set(fault, "unsupported_value", name,
@@ -340,10 +405,10 @@ check_stream(
 
 static int
 check_embedding(
-    struct synq_json body, const char *prefix, struct check_fault *fault)
+    const struct parts *parts, const char *prefix, struct check_fault *fault)
 {
-	const struct synq_json input = synq_json_member(body, "input");
-	const struct synq_json form = synq_json_member(body, "encoding_format");
+	const struct synq_json input = parts->required;
+	const struct synq_json form = parts->form;
 	char name[64];
 	size_t count;
 
@@ -368,26 +433,26 @@ check_body(enum synq_endpoint endpoint, struct synq_json body,
     const char *prefix, struct check_request *ret, struct check_fault *fault)
 {
 	const char *required = endpoints[endpoint].required;
-	struct synq_json value;
+	struct parts parts = { .model = { .type = SYNQ_JSON_NONE } };
 	char name[64];
+	int rc;
 
 	ret->body = body;
-	if (check_model(body, prefix, ret, fault) != 0 ||
-	    check_members(endpoints[endpoint].members, body, prefix, fault) !=
-		0)
+	rc = check_members(endpoint, body, prefix, &parts, fault);
+	if (check_model(parts.model, prefix, ret, fault) != 0 || rc != 0)
 		return -1;
-	value = synq_json_member(body, required);
-	if (value.type == SYNQ_JSON_NONE || value.type == SYNQ_JSON_NULL) {
+	if (parts.required.type == SYNQ_JSON_NONE ||
+	    parts.required.type == SYNQ_JSON_NULL) {
 		(void)check_name(prefix, required, name, sizeof(name));
 		return check_fault_set(fault, "missing_required_parameter",
 		    name, "'%s' is missing.", name);
 	}
 	if (endpoint == SYNQ_ENDPOINT_CHAT &&
-	    check_messages(body, prefix, fault) != 0)
+	    check_messages(parts.required, prefix, fault) != 0)
 		return -1;
 	if (endpoint == SYNQ_ENDPOINT_EMBEDDINGS)
-		return check_embedding(body, prefix, fault);
-	return check_stream(body, prefix, fault);
+		return check_embedding(&parts, prefix, fault);
+	return check_stream(parts.stream, prefix, fault);
 }
 
 int

@@ -152,8 +152,6 @@ job_member(struct synq_slice name, struct synq_json value, int64_t now_at,
 {
 	const struct synq_json text = { SYNQ_JSON_STRING, name };
 
-	if (synq_json_is(text, "endpoint") || synq_json_is(text, "body"))
-		return 0;
 	if (synq_json_is(text, "priority"))
 		return job_priority(value, ret, fault);
 	if (synq_json_is(text, "deadline"))
@@ -177,6 +175,8 @@ int
 check_job(struct synq_slice text, int64_t now_at, struct check_job *ret,
     struct check_fault *fault)
 {
+	struct synq_json endpoint = { .type = SYNQ_JSON_NONE };
+	struct synq_json body = { .type = SYNQ_JSON_NONE };
 	struct synq_json_cursor cursor;
 	struct synq_slice name;
 	struct synq_json job;
@@ -188,20 +188,24 @@ check_job(struct synq_slice text, int64_t now_at, struct check_job *ret,
 		return -1;
 	cursor = synq_json_walk(job);
 	while (synq_json_next(&cursor, &name, &value)) {
-		if (job_member(name, value, now_at, ret, fault) != 0)
+		const struct synq_json key = { SYNQ_JSON_STRING, name };
+
+		if (synq_json_is(key, "endpoint"))
+			endpoint = value;
+		else if (synq_json_is(key, "body"))
+			body = value;
+		else if (job_member(name, value, now_at, ret, fault) != 0)
 			return -1;
 	}
-	value = synq_json_member(job, "endpoint");
-	if (job_endpoint(value, ret, fault) != 0)
+	if (job_endpoint(endpoint, ret, fault) != 0)
 		return -1;
-	value = synq_json_member(job, "body");
-	if (value.type == SYNQ_JSON_NONE || value.type == SYNQ_JSON_NULL)
+	if (body.type == SYNQ_JSON_NONE || body.type == SYNQ_JSON_NULL)
 		return check_fault_set(fault, "missing_required_parameter",
 		    "body",
 		    "'body' is missing: the JSON object that the endpoint "
 		    "takes.");
-	if (value.type != SYNQ_JSON_OBJECT)
+	if (body.type != SYNQ_JSON_OBJECT)
 		return check_fault_set(fault, "invalid_type", "body",
 		    "'body' must be the JSON object that the endpoint takes.");
-	return check_body(ret->endpoint, value, "body.", &ret->request, fault);
+	return check_body(ret->endpoint, body, "body.", &ret->request, fault);
 }

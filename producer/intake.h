@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 #include "base/uuid.h"
+#include "job/id.h"
 
 struct synq_auth;
 struct synq_catalog;
@@ -54,6 +55,7 @@ struct intake {
 	struct withdrawals *withdrawals;
 	struct synq_buf scratch;  /* one encoded record */
 	struct synq_buf reply_to; /* the channel of this life */
+	struct synq_homes homes;  /* partitions of organizations */
 	size_t calls;             /* between head and answer */
 	int catalog_loading;
 	int catalog_again; /* it changed while it was loaded */

@@ -14,7 +14,7 @@
 #include "json/write.h"
 
 static void
-render_id(const struct api_call *call, struct synq_json_writer *json,
+render_id(struct api_call *call, struct synq_json_writer *json,
     const char *name, const struct synq_uuid *id)
 {
 	char text[SYNQ_JOB_ID_CHARS + 1];
@@ -90,8 +90,8 @@ render_error(struct synq_json_writer *json, const struct synq_job_row *row)
 }
 
 void
-render_job(const struct api_call *call, const struct synq_job_row *row,
-    struct synq_buf *out)
+render_job(
+    struct api_call *call, const struct synq_job_row *row, struct synq_buf *out)
 {
 	struct synq_json_writer json;
 
@@ -150,7 +150,7 @@ render_accepted(
 }
 
 void
-render_brief(const struct api_call *call, struct synq_buf *out)
+render_brief(struct api_call *call, struct synq_buf *out)
 {
 	struct synq_json_writer json;
 

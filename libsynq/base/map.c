@@ -9,6 +9,7 @@
 #include "base/map.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -198,7 +199,7 @@ synq_map_next(const struct synq_map *map, size_t *cursor)
 	return NULL;
 }
 
-static uint64_t
+static inline uint64_t
 rotate(uint64_t x, unsigned bits)
 {
 	return x << bits | x >> (64 - bits);
@@ -215,7 +216,16 @@ load(const uint8_t *data, size_t bytes)
 	return word;
 }
 
-static void
+static inline uint64_t
+load_word(const uint8_t *data)
+{
+	uint64_t word;
+
+	memcpy(&word, data, sizeof(word));
+	return le64toh(word);
+}
+
+static inline void
 sip_rounds(uint64_t v[4], unsigned rounds)
 {
 	for (unsigned i = 0; i < rounds; i++) {
@@ -237,8 +247,8 @@ synq_siphash(const void *data, size_t bytes, const uint8_t key[16])
 {
 	const uint8_t *at = data;
 	size_t left = bytes;
-	uint64_t k0 = load(key, 8);
-	uint64_t k1 = load(key + 8, 8);
+	uint64_t k0 = load_word(key);
+	uint64_t k1 = load_word(key + 8);
 	uint64_t v[4] = {
 		k0 ^ 0x736f6d6570736575,
 		k1 ^ 0x646f72616e646f6d,
@@ -247,7 +257,7 @@ synq_siphash(const void *data, size_t bytes, const uint8_t key[16])
 	};
 
 	for (; left >= 8; left -= 8, at += 8) {
-		uint64_t word = load(at, 8);
+		uint64_t word = load_word(at);
 
 		v[3] ^= word;
 		sip_rounds(v, 2);

@@ -17,26 +17,6 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
-struct synq_slice
-synq_slice_text(const char *text)
-{
-	return synq_slice_of(text, text ? strlen(text) : 0);
-}
-
-struct synq_slice
-synq_slice_of(const void *data, size_t bytes)
-{
-	return (struct synq_slice){ .data = data, .bytes = bytes };
-}
-
-int
-synq_slice_equal(struct synq_slice a, struct synq_slice b)
-{
-	if (a.bytes != b.bytes)
-		return 0;
-	return a.bytes == 0 || memcmp(a.data, b.data, a.bytes) == 0;
-}
-
 int
 synq_slice_is(struct synq_slice a, const char *text)
 {
@@ -165,15 +145,15 @@ make_room(struct synq_buf *buf, size_t bytes)
 	size_t room = buf->room ? buf->room : 64;
 	while (room < need && room <= buf->max_bytes / 2)
 		room *= 2;
-	if (room < need)
-		room = buf->max_bytes + 1;
+	if (room < need || room > buf->max_bytes)
+		room = buf->max_bytes + 1; /* what is inline trusts in it */
 	buf->data = synq_mem_resize(buf->data, room);
 	buf->room = room;
 	return 0;
 }
 
 int
-synq_buf_add(struct synq_buf *buf, const void *data, size_t bytes)
+synq_buf_grow_and_add(struct synq_buf *buf, const void *data, size_t bytes)
 {
 	if (make_room(buf, bytes)) {
 		buf->overflow = 1;
@@ -187,21 +167,20 @@ synq_buf_add(struct synq_buf *buf, const void *data, size_t bytes)
 }
 
 int
-synq_buf_text(struct synq_buf *buf, const char *text)
+synq_buf_i64(struct synq_buf *buf, int64_t number)
 {
-	return synq_buf_add(buf, text, strlen(text));
-}
+	/* 19 digits and a sign. */
+	char text[20];
+	char *at = text + sizeof(text);
+	uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
 
-int
-synq_buf_slice(struct synq_buf *buf, struct synq_slice slice)
-{
-	return synq_buf_add(buf, slice.data, slice.bytes);
-}
-
-int
-synq_buf_char(struct synq_buf *buf, char c)
-{
-	return synq_buf_add(buf, &c, 1);
+	do {
+		*--at = (char)('0' + left % 10);
+		left /= 10;
+	} while (left > 0);
+	if (number < 0)
+		*--at = '-';
+	return synq_buf_add(buf, at, (size_t)(text + sizeof(text) - at));
 }
 
 int

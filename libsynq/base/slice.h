@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/attr.h"
 
@@ -17,14 +18,33 @@ struct synq_slice {
 	size_t bytes;
 };
 
-/* A slice of the C string ${text}, without its NUL; NULL gives an empty one. */
-struct synq_slice synq_slice_text(const char *text);
+/*
+ * The smallest functions are inline: a request passes through them hundreds of
+ * times, and a call would cost more than what they do.
+ */
 
 /* A slice of ${bytes} bytes at ${data}. */
-struct synq_slice synq_slice_of(const void *data, size_t bytes);
+static inline struct synq_slice
+synq_slice_of(const void *data, size_t bytes)
+{
+	return (struct synq_slice){ .data = data, .bytes = bytes };
+}
+
+/* A slice of the C string ${text}, without its NUL; NULL gives an empty one. */
+static inline struct synq_slice
+synq_slice_text(const char *text)
+{
+	return synq_slice_of(text, text ? strlen(text) : 0);
+}
 
 /* 1 if ${a} and ${b} hold the same bytes, else 0. */
-int synq_slice_equal(struct synq_slice a, struct synq_slice b);
+static inline int
+synq_slice_equal(struct synq_slice a, struct synq_slice b)
+{
+	if (a.bytes != b.bytes)
+		return 0;
+	return a.bytes == 0 || memcmp(a.data, b.data, a.bytes) == 0;
+}
 
 /* 1 if ${a} holds exactly the bytes of the C string ${text}, else 0. */
 int synq_slice_is(struct synq_slice a, const char *text);
@@ -65,21 +85,49 @@ void synq_buf_done(struct synq_buf *buf);
 /* Forget the content of ${buf} but keep its room. */
 void synq_buf_clear(struct synq_buf *buf);
 
+/* As synq_buf_add, for what ${buf} has no room for yet. */
+int synq_buf_grow_and_add(struct synq_buf *buf, const void *data, size_t bytes);
+
 /*
  * Append ${bytes} bytes at ${data} to ${buf}.  If that does not fit below its
  * maximum nothing is added, ${buf}->overflow is set and TOO_LARGE returned:
  * a writer may therefore ignore the result and check overflow once at the end.
  */
-int synq_buf_add(struct synq_buf *buf, const void *data, size_t bytes);
+static inline int
+synq_buf_add(struct synq_buf *buf, const void *data, size_t bytes)
+{
+	if (bytes >= buf->room - buf->bytes)
+		return synq_buf_grow_and_add(buf, data, bytes);
+	if (bytes > 0)
+		memcpy(buf->data + buf->bytes, data, bytes);
+	buf->bytes += bytes;
+	buf->data[buf->bytes] = '\0';
+	return 0;
+}
 
 /* Append the C string ${text} to ${buf}, as synq_buf_add does. */
-int synq_buf_text(struct synq_buf *buf, const char *text);
+static inline int
+synq_buf_text(struct synq_buf *buf, const char *text)
+{
+	return synq_buf_add(buf, text, strlen(text));
+}
 
 /* Append the bytes of ${slice} to ${buf}, as synq_buf_add does. */
-int synq_buf_slice(struct synq_buf *buf, struct synq_slice slice);
+static inline int
+synq_buf_slice(struct synq_buf *buf, struct synq_slice slice)
+{
+	return synq_buf_add(buf, slice.data, slice.bytes);
+}
 
 /* Append the character ${c} to ${buf}, as synq_buf_add does. */
-int synq_buf_char(struct synq_buf *buf, char c);
+static inline int
+synq_buf_char(struct synq_buf *buf, char c)
+{
+	return synq_buf_add(buf, &c, 1);
+}
+
+/* Append the decimal digits of ${number} to ${buf}, as synq_buf_add does. */
+int synq_buf_i64(struct synq_buf *buf, int64_t number);
 
 /* Append the text of ${fmt} to ${buf}, as synq_buf_add does. */
 int synq_buf_printf(struct synq_buf *buf, const char *fmt, ...)

@@ -176,3 +176,20 @@ synq_job_partition(const struct synq_uuid *organization,
 	} while (place-- > 0);
 	return partition;
 }
+
+int32_t
+synq_job_home(struct synq_homes *homes, const struct synq_uuid *organization,
+    int32_t partitions)
+{
+	/* The end of a uuid is random. */
+	const size_t at = organization->bytes[15] % SYNQ_HOMES;
+
+	if (homes->places[at].partitions != partitions ||
+	    !synq_uuid_equal(&homes->places[at].organization, organization)) {
+		homes->places[at].organization = *organization;
+		homes->places[at].partitions = partitions;
+		homes->places[at].home = synq_job_partition(
+		    organization, organization, partitions, 1);
+	}
+	return homes->places[at].home;
+}

@@ -44,4 +44,26 @@ SYNQ_MUST_CHECK int synq_job_id_parse(const struct synq_secret *key,
 int32_t synq_job_partition(const struct synq_uuid *organization,
     const struct synq_uuid *job, int32_t partitions, int32_t shard);
 
+#define SYNQ_HOMES 256
+
+/*
+ * Where organizations with a shard of one partition lie, as far as it was
+ * asked lately: the choice among all partitions costs more than the rest of
+ * placing a record.  All zeros is empty.
+ */
+struct synq_homes {
+	struct {
+		struct synq_uuid organization;
+		int32_t partitions; /* among how many; 0 = a free place */
+		int32_t home;
+	} places[SYNQ_HOMES];
+};
+
+/*
+ * As synq_job_partition with a shard of one, for ${organization} among
+ * ${partitions}, with the memory ${homes}.
+ */
+int32_t synq_job_home(struct synq_homes *homes,
+    const struct synq_uuid *organization, int32_t partitions);
+
 #endif

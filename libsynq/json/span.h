@@ -48,6 +48,29 @@ synq_json_span_portable(const char *at, const char *end)
 	return at;
 }
 
+#ifdef __SSE2__
+/* Of the 16 bytes at ${at}, those that are a quote or a backslash. */
+static inline __m128i
+synq_json_marks(const char *at)
+{
+	__m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
+
+	return _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')),
+	    _mm_cmpeq_epi8(block, _mm_set1_epi8('\\')));
+}
+
+/* Of the 16 bytes at ${at}, those that do not stand for themselves. */
+static inline __m128i
+synq_json_special(const char *at)
+{
+	__m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
+
+	/* Signed: bytes that are not ASCII are below a space too. */
+	return _mm_or_si128(
+	    synq_json_marks(at), _mm_cmplt_epi8(block, _mm_set1_epi8(0x20)));
+}
+#endif
+
 /*
  * The first character from ${at} on that does not stand for itself in a
  * string: a quote, a backslash, a control character, or a byte that is not
@@ -57,18 +80,18 @@ static inline const char *
 synq_json_span(const char *at, const char *end)
 {
 #ifdef __SSE2__
-	const __m128i quote = _mm_set1_epi8('"');
-	const __m128i backslash = _mm_set1_epi8('\\');
-	const __m128i space = _mm_set1_epi8(0x20);
+	while (end - at >= 64) {
+		__m128i hits = _mm_or_si128(_mm_or_si128(synq_json_special(at),
+						synq_json_special(at + 16)),
+		    _mm_or_si128(synq_json_special(at + 32),
+			synq_json_special(at + 48)));
 
+		if (_mm_movemask_epi8(hits))
+			break;
+		at += 64;
+	}
 	while (end - at >= 16) {
-		__m128i block =
-		    _mm_loadu_si128((const __m128i *)(const void *)at);
-		/* Signed: bytes that are not ASCII are below a space too. */
-		__m128i hits = _mm_or_si128(_mm_cmplt_epi8(block, space),
-		    _mm_or_si128(_mm_cmpeq_epi8(block, quote),
-			_mm_cmpeq_epi8(block, backslash)));
-		int mask = _mm_movemask_epi8(hits);
+		int mask = _mm_movemask_epi8(synq_json_special(at));
 
 		if (mask)
 			return at + __builtin_ctz((unsigned)mask);
@@ -98,15 +121,18 @@ static inline const char *
 synq_json_span_valid(const char *at, const char *end)
 {
 #ifdef __SSE2__
-	const __m128i quote = _mm_set1_epi8('"');
-	const __m128i backslash = _mm_set1_epi8('\\');
+	while (end - at >= 64) {
+		__m128i hits = _mm_or_si128(
+		    _mm_or_si128(synq_json_marks(at), synq_json_marks(at + 16)),
+		    _mm_or_si128(
+			synq_json_marks(at + 32), synq_json_marks(at + 48)));
 
+		if (_mm_movemask_epi8(hits))
+			break;
+		at += 64;
+	}
 	while (end - at >= 16) {
-		__m128i block =
-		    _mm_loadu_si128((const __m128i *)(const void *)at);
-		__m128i hits = _mm_or_si128(_mm_cmpeq_epi8(block, quote),
-		    _mm_cmpeq_epi8(block, backslash));
-		int mask = _mm_movemask_epi8(hits);
+		int mask = _mm_movemask_epi8(synq_json_marks(at));
 
 		if (mask)
 			return at + __builtin_ctz((unsigned)mask);

@@ -8,7 +8,6 @@
 
 #include "json/write.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -70,6 +69,11 @@ put_string(struct synq_buf *out, struct synq_slice text)
 	const char *end = at + text.bytes;
 
 	synq_buf_char(out, '"');
+	if (synq_json_span(at, end) == end) { /* as nearly always */
+		synq_buf_add(out, at, text.bytes);
+		synq_buf_char(out, '"');
+		return;
+	}
 	while (at < end) {
 		const char *stop = synq_json_span(at, end);
 
@@ -120,7 +124,7 @@ void
 synq_json_i64(struct synq_json_writer *writer, int64_t number)
 {
 	begin_value(writer);
-	synq_buf_printf(writer->out, "%" PRId64, number);
+	synq_buf_i64(writer->out, number);
 }
 
 void

@@ -227,6 +227,7 @@ static void
 test_partition_spreads_organizations(void **state)
 {
 	(void)state;
+	static struct synq_homes homes;
 	int counts[16] = { 0 };
 
 	for (int i = 0; i < 4096; i++) {
@@ -235,6 +236,10 @@ test_partition_spreads_organizations(void **state)
 
 		org.bytes[0] = (uint8_t)(i >> 8);
 		counts[synq_job_partition(&org, &job, 16, 1)]++;
+		assert_int_equal(synq_job_home(&homes, &org, 16),
+		    synq_job_partition(&org, &job, 16, 1));
+		assert_int_equal(synq_job_home(&homes, &org, 3),
+		    synq_job_partition(&org, &job, 3, 1));
 	}
 	for (int i = 0; i < 16; i++)
 		assert_in_range(counts[i], 256 - 93, 256 + 93);
