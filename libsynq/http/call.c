@@ -29,6 +29,8 @@
 #define MAX_REQUEST_HEADERS 64
 /* Below the usual 60 s of servers and load balancers. */
 #define MAX_IDLE_S 55L
+/* Each call in flight has one; curl's usual 16 KiB would be most of its size. */
+#define READ_BYTES 4096L
 #define KEPT_BYTES 65536
 
 /* ---- what curl calls ---- */
@@ -114,6 +116,7 @@ set_constants(struct synq_http_call *call, struct synq_http_sockets *sockets,
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, READ_BYTES);
 	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	/* HTTP/1.1; over TLS HTTP/2 if the server has it. */
