@@ -2,8 +2,9 @@
  * A call's way to its handler.
  *
  * Happy path: head → route → credential (usually from the cache) → body →
- * handler → answer.  Where the credential must be asked for, the body is read
- * meanwhile and the handler runs when both are there.
+ * handler → answer.  Where the credential must be asked for, a body that comes
+ * is read meanwhile, none is asked for, and the handler runs when both are
+ * there.
  *
  * Failure modes: no such route, other method, bad credential, too much work
  * already: answered from the head, the body is thrown away.
@@ -234,10 +235,7 @@ api_handle(struct api_call *call)
 	    call->stage != API_READING)
 		return;
 	call->stage = API_PREPARING;
-	if (call->credential == SYNQ_AUTH_OK)
-		call->route->handler(call);
-	else
-		api_refuse_credential(call, call->credential);
+	call->route->handler(call);
 }
 
 static void
@@ -248,9 +246,14 @@ api_on_auth(void *ctx, enum synq_auth_answer answer,
 
 	call->decided = 1;
 	call->credential = answer;
-	if (answer == SYNQ_AUTH_OK)
+	if (answer != SYNQ_AUTH_OK) {
+		api_refuse_credential(call, answer);
+	} else {
 		call->principal = *principal;
-	api_handle(call);
+		if (call->exchange != NULL)
+			synq_exchange_continue(call->exchange);
+		api_handle(call);
+	}
 	api_release(call);
 }
 
@@ -272,39 +275,57 @@ api_segment(struct api_call *call, struct synq_slice raw)
 	return rc;
 }
 
+/* Answer ${call}, whose route was not found, ${status}. */
+static void
+api_refuse_route(struct api_call *call, int status, struct synq_slice allow)
+{
+	struct synq_exchange *exchange = call->exchange;
+	const struct api_error unknown = { .status = 404,
+		.code = "unknown_url" };
+	const struct api_error other = { .status = 405,
+		.code = "method_not_allowed" };
+	const struct api_error strange = { .status = 501,
+		.code = "method_not_implemented",
+		.never_retry = 1 };
+	const struct synq_slice method = synq_exchange_method(exchange);
+	const struct synq_slice path = synq_exchange_path(exchange);
+
+	if (status == 404) {
+		api_refuse(call, &unknown,
+		    "Unknown URL %.*s. The API lies under /v1, see "
+		    "/openapi.json in the documentation.",
+		    (int)(path.bytes > 200 ? 200 : path.bytes), path.data);
+		return;
+	}
+	if (status == 501) {
+		api_refuse(call, &strange, "There is no method %.*s.",
+		    (int)method.bytes, method.data);
+		return;
+	}
+	synq_exchange_add_header(exchange, "allow", allow);
+	if (synq_slice_is(method, "OPTIONS"))
+		api_answer(call, 204, synq_slice_text(NULL));
+	else
+		api_refuse(call, &other, "%.*s is not allowed here. Use %.*s.",
+		    (int)method.bytes, method.data, (int)allow.bytes,
+		    allow.data);
+}
+
 /* Find the route of ${call}; 0, or 1 if it was answered. */
 static int
 api_find_route(struct api_call *call)
 {
-	struct synq_exchange *exchange = call->exchange;
-	struct api_error error = { .status = 404, .code = "unknown_url" };
-	const struct synq_slice method = synq_exchange_method(exchange);
-	const struct synq_slice path = synq_exchange_path(exchange);
 	struct synq_slice raw = { NULL, 0 };
 	struct synq_buf allow;
 	int status;
 
 	synq_buf_init(&allow, 256);
-	status = route_find(method, path, &call->route, &raw, &allow);
+	status = route_find(synq_exchange_method(call->exchange),
+	    synq_exchange_path(call->exchange), &call->route, &raw, &allow);
 	if (status == 0 && api_segment(call, raw) != 0)
 		status = 404;
-	if (status == 405) {
-		error = (struct api_error){ .status = 405,
-			.code = "method_not_allowed" };
-		synq_exchange_add_header(
-		    exchange, "allow", synq_buf_view(&allow));
-		if (synq_slice_is(method, "OPTIONS"))
-			api_answer(call, 204, synq_slice_text(NULL));
-		else
-			api_refuse(call, &error,
-			    "%.*s is not allowed here. Use %s.",
-			    (int)method.bytes, method.data, allow.data);
-	} else if (status == 404) {
-		api_refuse(call, &error,
-		    "Unknown URL %.*s. The API lies under /v1, see "
-		    "/openapi.json in the documentation.",
-		    (int)(path.bytes > 200 ? 200 : path.bytes), path.data);
-	}
+	if (status != 0)
+		api_refuse_route(call, status, synq_buf_view(&allow));
 	synq_buf_done(&allow);
 	return status != 0;
 }
@@ -334,18 +355,84 @@ api_authenticate(struct api_call *call)
 	return 1;
 }
 
+/* 1 if the ${parameters} of a media type name no charset but UTF-8. */
+static int
+api_is_utf8(struct synq_slice parameters)
+{
+	while (parameters.bytes > 0) {
+		const char *end =
+		    memchr(parameters.data, ';', parameters.bytes);
+		size_t n = end != NULL ? (size_t)(end - parameters.data)
+		                       : parameters.bytes;
+		struct synq_slice one =
+		    synq_slice_trim(synq_slice_of(parameters.data, n));
+		struct synq_slice name =
+		    synq_slice_of(one.data, one.bytes < 8 ? 0 : 8);
+
+		if (synq_slice_is_nocase(name, "charset=") &&
+		    !synq_slice_is_nocase(one, "charset=utf-8") &&
+		    !synq_slice_is_nocase(one, "charset=\"utf-8\""))
+			return 0;
+		n += end != NULL;
+		parameters =
+		    synq_slice_of(parameters.data + n, parameters.bytes - n);
+	}
+	return 1;
+}
+
+/* No type is taken for JSON (RFC 9110, 8.3): the scanner decides. */
 static int
 api_is_json(const struct synq_exchange *exchange)
 {
 	struct synq_slice type = synq_exchange_header(exchange, "content-type");
+	struct synq_slice rest = { NULL, 0 };
 	const char *end;
 
 	if (type.data == NULL)
 		return 1;
 	end = memchr(type.data, ';', type.bytes);
-	if (end != NULL)
+	if (end != NULL) {
+		rest = synq_slice_of(
+		    end + 1, type.bytes - (size_t)(end + 1 - type.data));
 		type.bytes = (size_t)(end - type.data);
-	return synq_slice_is_nocase(synq_slice_trim(type), api_json_type);
+	}
+	return synq_slice_is_nocase(synq_slice_trim(type), api_json_type) &&
+	       api_is_utf8(rest);
+}
+
+/* The head promises a body that can be read; 0, or 1 if it was answered. */
+static int
+api_check_body(struct api_call *call)
+{
+	struct synq_exchange *exchange = call->exchange;
+	const struct api_error length = { .status = 411,
+		.code = "length_required" };
+	const struct api_error type = { .status = 415,
+		.code = "unsupported_media_type" };
+	const struct synq_slice coding =
+	    synq_exchange_header(exchange, "content-encoding");
+
+	if (!synq_exchange_says_length(exchange)) {
+		api_refuse(call, &length,
+		    "A body is needed here: send it with Content-Length or in "
+		    "chunks.");
+	} else if (!api_is_json(exchange)) {
+		synq_exchange_add_header(
+		    exchange, "accept", synq_slice_text(api_json_type));
+		api_refuse(call, &type,
+		    "The body must be JSON in UTF-8: send 'Content-Type: "
+		    "application/json'.");
+	} else if (coding.bytes > 0 &&
+		   !synq_slice_is_nocase(coding, "identity")) {
+		synq_exchange_add_header(
+		    exchange, "accept-encoding", synq_slice_text("identity"));
+		api_refuse(call, &type,
+		    "The body must not be compressed: send it without "
+		    "Content-Encoding.");
+	} else {
+		return 0;
+	}
+	return 1;
 }
 
 static enum synq_httpd_verdict
@@ -356,8 +443,6 @@ api_on_head(void *ctx, struct synq_exchange *exchange)
 	const struct api_error busy = { .status = 503,
 		.code = "server_is_overloaded",
 		.retry_after_s = 1 };
-	const struct api_error type = { .status = 415,
-		.code = "unsupported_media_type" };
 	struct api_call *call = api_new(intake, exchange);
 
 	synq_exchange_set(exchange, call);
@@ -368,13 +453,10 @@ api_on_head(void *ctx, struct synq_exchange *exchange)
 	}
 	if (api_find_route(call) || api_authenticate(call))
 		return SYNQ_HTTPD_ANSWERED;
-	if ((call->route->flags & ROUTE_BODY) != 0 && !api_is_json(exchange)) {
-		api_refuse(call, &type,
-		    "The body must be JSON: send 'Content-Type: "
-		    "application/json'.");
+	if ((call->route->flags & ROUTE_BODY) != 0 && api_check_body(call))
 		return SYNQ_HTTPD_ANSWERED;
-	}
-	return SYNQ_HTTPD_READ_BODY;
+	/* Nobody is asked for a body before it is known who they are. */
+	return call->decided ? SYNQ_HTTPD_READ_BODY : SYNQ_HTTPD_READ_UNASKED;
 }
 
 static void

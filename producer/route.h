@@ -11,7 +11,8 @@
  * The route of ${method} and ${path}, into ${ret}; the raw segment that {id}
  * or {model} stands for into ${ret_segment}.  404 if no route has this path,
  * 405 if one has it for other methods only, which are appended to ${allow}
- * ("GET, POST"), else 0.
+ * ("GET, HEAD, OPTIONS"), 501 if it is no method that HTTP knows and no route
+ * has it (RFC 9110, 9.1), else 0.  The path "*" has every method (9.3.7).
  */
 int route_find(struct synq_slice method, struct synq_slice path,
     const struct api_route **ret, struct synq_slice *ret_segment,

@@ -24,13 +24,13 @@
 
 #include "httpd/conn.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "httpd/address.h"
 #include "httpd/exchange.h"
 #include "httpd/server.h"
 
@@ -127,8 +127,7 @@ synq_httpd_conn_close(struct synq_httpd_conn *conn)
 	conn->fd = -1;
 	if (conn->surplus)
 		httpd->refused--;
-	if (conn->address)
-		synq_httpd_leave(httpd, conn->address);
+	synq_httpd_leave(httpd->addresses, &conn->address);
 	end_exchange(conn);
 	synq_httpd_bury(conn);
 }
@@ -294,6 +293,7 @@ take_length(struct synq_httpd_conn *conn, struct synq_slice data)
 
 	if (data.bytes > exchange->left_bytes)
 		data.bytes = (size_t)exchange->left_bytes;
+	exchange->asks_continue = 0;
 	if (add_body(exchange, data) != 0) {
 		synq_httpd_conn_refuse(conn, 413, "the body is too large");
 		return data.bytes;
@@ -320,6 +320,7 @@ take_chunks(struct synq_httpd_conn *conn, struct synq_slice data)
 	struct synq_slice rest = data, piece;
 	enum synq_parse_verdict verdict = SYNQ_PARSE_MORE;
 
+	exchange->asks_continue = 0;
 	while (verdict == SYNQ_PARSE_MORE && rest.bytes > 0) {
 		verdict =
 		    synq_parse_chunks_feed(&exchange->chunks, &rest, &piece);
@@ -342,8 +343,7 @@ take_chunks(struct synq_httpd_conn *conn, struct synq_slice data)
 }
 
 static void
-begin_body(struct synq_httpd_conn *conn, struct synq_exchange *exchange,
-    size_t early_bytes)
+begin_body(struct synq_httpd_conn *conn, struct synq_exchange *exchange)
 {
 	const struct synq_parse_head *head = &exchange->head;
 	uint64_t limit_ms = conn->httpd->config.body_limit_ms;
@@ -354,9 +354,6 @@ begin_body(struct synq_httpd_conn *conn, struct synq_exchange *exchange,
 		   head->length > exchange->limit_bytes) {
 		synq_httpd_conn_refuse(conn, 413, "the body is too large");
 		return;
-	} else if (head->wants_expect && early_bytes == 0) {
-		synq_buf_text(&exchange->out, "HTTP/1.1 100 Continue\r\n\r\n");
-		conn->wants_flush = 1;
 	}
 	if (head->framing == SYNQ_PARSE_LENGTH)
 		limit_ms += head->length / (BODY_RATE_BYTES_S / 1000);
@@ -377,6 +374,9 @@ head_is_read(struct synq_httpd_conn *conn, struct synq_exchange *exchange,
 	exchange->left_bytes = exchange->head.length;
 	exchange->read = exchange->head.framing == SYNQ_PARSE_NO_BODY;
 	exchange->announced = 1;
+	/* Who sends on at once waits for no 100 (RFC 9110, 10.1.1). */
+	exchange->asks_continue =
+	    exchange->head.wants_expect && !exchange->read && early_bytes == 0;
 	synq_parse_chunks_init(&exchange->chunks);
 
 	move(conn, SYNQ_CONN_ANSWER, 0);
@@ -387,7 +387,9 @@ head_is_read(struct synq_httpd_conn *conn, struct synq_exchange *exchange,
 	if (exchange->read)
 		body_is_read(conn, exchange);
 	else
-		begin_body(conn, exchange, early_bytes);
+		begin_body(conn, exchange);
+	if (verdict == SYNQ_HTTPD_READ_BODY)
+		synq_exchange_continue(exchange);
 }
 
 static size_t
@@ -561,31 +563,13 @@ synq_httpd_conn_expire(struct synq_httpd_conn *conn)
 
 /* ---- the beginning ---- */
 
-static void
-format_peer(char peer[INET6_ADDRSTRLEN], const struct sockaddr *from)
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	const struct sockaddr_in *v4 = (const void *)from;
-	const struct sockaddr_in6 *v6 = (const void *)from;
-	const uint8_t *bytes = v6->sin6_addr.s6_addr;
-
-	if (from->sa_family == AF_INET)
-		inet_ntop(AF_INET, &v4->sin_addr, peer, INET6_ADDRSTRLEN);
-	else if (memcmp(bytes, mapped, sizeof(mapped)) == 0)
-		inet_ntop(AF_INET, bytes + 12, peer, INET6_ADDRSTRLEN);
-	else
-		inet_ntop(AF_INET6, bytes, peer, INET6_ADDRSTRLEN);
-}
-
 struct synq_httpd_conn *
-synq_httpd_conn_open(
-    struct synq_httpd *httpd, int fd, const struct sockaddr *from)
+synq_httpd_conn_open(struct synq_httpd *httpd, int fd)
 {
 	struct synq_httpd_conn *conn = synq_mem_new(sizeof(*conn));
 
 	conn->httpd = httpd;
 	conn->fd = fd;
-	format_peer(conn->peer, from);
 	if (synq_watch_new(httpd->loop, fd, on_event, conn, &conn->watch) !=
 	    0) {
 		close(fd);

@@ -14,7 +14,6 @@
 #include "base/list.h"
 #include "base/slice.h"
 
-struct sockaddr;
 struct synq_exchange;
 struct synq_httpd;
 struct synq_httpd_address;
@@ -51,8 +50,7 @@ struct synq_httpd_conn {
 };
 
 /* A connection of ${httpd} over ${fd}, which it owns from now on. */
-struct synq_httpd_conn *synq_httpd_conn_open(
-    struct synq_httpd *httpd, int fd, const struct sockaddr *from);
+struct synq_httpd_conn *synq_httpd_conn_open(struct synq_httpd *httpd, int fd);
 
 /* Answer ${status} because of ${reason}, read nothing more, close. */
 void synq_httpd_conn_refuse(

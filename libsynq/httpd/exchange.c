@@ -4,7 +4,7 @@
  * the end of the turn, the connection sends the buffer with one system call.
  *
  * Every answer has Date, Cache-Control: no-store (unless the program says
- * otherwise) and X-Content-Type-Options: nosniff; never Server.
+ * otherwise) and what tells browsers to do nothing with it; never Server.
  *
  * Failure modes: an answer larger than MAX_ANSWER_BYTES becomes a 500; a begun
  * answer that the client does not read makes synq_exchange_write say BUSY; an
@@ -217,6 +217,12 @@ synq_exchange_header(const struct synq_exchange *exchange, const char *name)
 	return part_of(exchange, field->value);
 }
 
+int
+synq_exchange_says_length(const struct synq_exchange *exchange)
+{
+	return exchange->head.lengths + exchange->head.codings > 0;
+}
+
 struct synq_slice
 synq_exchange_body(const struct synq_exchange *exchange)
 {
@@ -260,6 +266,16 @@ void *
 synq_exchange_get(const struct synq_exchange *exchange)
 {
 	return exchange->data;
+}
+
+void
+synq_exchange_continue(struct synq_exchange *exchange)
+{
+	if (!exchange->asks_continue || exchange->begun)
+		return;
+	exchange->asks_continue = 0;
+	synq_buf_text(&exchange->out, "HTTP/1.1 100 Continue\r\n\r\n");
+	synq_httpd_mark(exchange->conn);
 }
 
 /* ---- the answer ---- */
@@ -394,7 +410,12 @@ static char *
 put_head(struct synq_exchange *exchange, int status, const char *type,
     size_t more_bytes)
 {
-	static const char nosniff[] = "X-Content-Type-Options: nosniff\r\n";
+	static const char safety[] =
+	    "X-Content-Type-Options: nosniff\r\n"
+	    "X-Frame-Options: DENY\r\n"
+	    "Referrer-Policy: no-referrer\r\n"
+	    "Content-Security-Policy: default-src 'none'; "
+	    "frame-ancestors 'none'\r\n";
 	static const char no_store[] = "Cache-Control: no-store\r\n";
 	size_t room = 512 + exchange->extra.bytes + more_bytes;
 	char *at;
@@ -406,8 +427,7 @@ put_head(struct synq_exchange *exchange, int status, const char *type,
 	exchange->begun = 1;
 	exchange->closes = must_close(exchange);
 	exchange->bodyless =
-	    status == 204 || status == 304 ||
-	    synq_slice_is(synq_exchange_method(exchange), "HEAD");
+	    status == 204 || status == 304 || exchange->head.is_head;
 
 	put_text(&at, "HTTP/1.1 ");
 	put_number(&at, (size_t)status);
@@ -422,7 +442,7 @@ put_head(struct synq_exchange *exchange, int status, const char *type,
 	}
 	if (!exchange->has_cache_control)
 		put(&at, no_store, sizeof(no_store) - 1);
-	put(&at, nosniff, sizeof(nosniff) - 1);
+	put(&at, safety, sizeof(safety) - 1);
 	if (exchange->closes)
 		put_text(&at, "Connection: close\r\n");
 	if (exchange->extra.bytes > 0)

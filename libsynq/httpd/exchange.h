@@ -10,6 +10,7 @@
 
 #include "base/list.h"
 #include "base/slice.h"
+#include "httpd/chunk.h"
 #include "httpd/httpd.h"
 #include "httpd/parse.h"
 
@@ -36,6 +37,7 @@ struct synq_exchange {
 	int closes;               /* the connection ends with this answer */
 	int dropped;              /* the connection ends at once */
 	int read;                 /* all of the request was read */
+	int asks_continue;        /* the body waits for a 100 */
 	int unwanted;             /* the body is thrown away */
 	int has_cache_control;    /* in extra */
 	struct synq_parse_chunks chunks;

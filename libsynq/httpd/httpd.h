@@ -31,7 +31,10 @@ struct synq_exchange;
 /* What on_head wants done with the request. */
 enum synq_httpd_verdict {
 	SYNQ_HTTPD_READ_BODY, /* read it (100-continue is sent), then on_body */
-	SYNQ_HTTPD_ANSWERED   /* answered already; the body is thrown away */
+	/* The same, but 100-continue only by synq_exchange_continue: whether
+	 * the client may send a body is not decided. */
+	SYNQ_HTTPD_READ_UNASKED,
+	SYNQ_HTTPD_ANSWERED /* answered already; the body is thrown away */
 };
 
 struct synq_httpd_events {
@@ -123,6 +126,9 @@ struct synq_slice synq_exchange_header(
 size_t synq_exchange_header_count(
     const struct synq_exchange *exchange, const char *name);
 
+/* 1 if ${exchange} says how long its body is, if only 0; else 0. */
+int synq_exchange_says_length(const struct synq_exchange *exchange);
+
 /* The body; from on_body on. */
 struct synq_slice synq_exchange_body(const struct synq_exchange *exchange);
 
@@ -137,6 +143,12 @@ uint64_t synq_exchange_start_us(const struct synq_exchange *exchange);
 
 /* Allow a body of at most ${bytes}; only in on_head. */
 void synq_exchange_limit(struct synq_exchange *exchange, size_t bytes);
+
+/*
+ * The body of ${exchange} is wanted after all: send 100-continue, if the client
+ * asked for it and sends nothing yet.  For READ_UNASKED.
+ */
+void synq_exchange_continue(struct synq_exchange *exchange);
 
 /* The program's own data of ${exchange}. */
 void synq_exchange_set(struct synq_exchange *exchange, void *data);

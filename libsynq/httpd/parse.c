@@ -11,14 +11,18 @@
  *	    before the colon, an empty or wrong name, no colon
  *	400 both Content-Length and Transfer-Encoding; either of them twice; a
  *	    length that is not 1 to 18 digits (so no list, sign or space)
- *	400 Transfer-Encoding in HTTP/1.0 (that version does not know it)
+ *	400 Transfer-Encoding in HTTP/1.0 (that version does not know it), or
+ *	    one that does not end with the only "chunked" (RFC 9112, 6.3)
  *	400 no Host in HTTP/1.1, more than one anywhere, a value that is none
  *	400 a target that is neither a path, nor http(s)://, nor "*" of OPTIONS
  *	414 a request line above 8 KiB
  *	417 Expect with anything but 100-continue
  *	431 a head above its limit, or more than 100 fields
- *	501 a transfer coding other than "chunked" alone (RFC 9112, 6.1)
- *	505 HTTP/ with a version other than 1.0 and 1.1
+ *	501 a transfer coding before "chunked" (RFC 9112, 6.1)
+ *	501 CONNECT, because what follows it is no HTTP; a method of more than
+ *	    32 bytes (RFC 9112, 3)
+ *	505 HTTP/ with a version other than 1.0 and 1.1.  1.2 to 1.9 too, which
+ *	    RFC 9110, 2.5 would take for 1.1: nobody speaks them in earnest
  *
  * One empty line before the request line is skipped (RFC 9112, 2.2).
  */
@@ -28,49 +32,15 @@
 #include <string.h>
 
 #include "base/err.h"
-
-/* Kinds of bytes. */
-enum {
-	TOKEN = 1,  /* of a name or method (RFC 9110, 5.6.2) */
-	TARGET = 2, /* of a request target: visible ASCII except '#' */
-	VALUE = 4,  /* of a field value: visible, space, tab, above 127 */
-	HOST = 8    /* of a Host value */
-};
-
-static uint8_t kinds[256];
-static int kinds_known;
-
-static void
-kinds_fill(void)
-{
-	static const char marks[] = "!#$%&'*+-.^_`|~";
-	static const char hosts[] = "-._~!$&'()*+;=:[]%";
-
-	for (int c = 0; c < 256; c++) {
-		int word = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-		           (c >= 'A' && c <= 'Z');
-
-		if (word)
-			kinds[c] |= TOKEN | HOST;
-		if (c > 0 && c < 128 && strchr(marks, c))
-			kinds[c] |= TOKEN;
-		if (c > 0 && c < 128 && strchr(hosts, c))
-			kinds[c] |= HOST;
-		if (c > ' ' && c < 127 && c != '#')
-			kinds[c] |= TARGET;
-		if (c == '\t' || (c >= ' ' && c != 127))
-			kinds[c] |= VALUE;
-	}
-	kinds_known = 1;
-}
+#include "httpd/kind.h"
 
 /* How many bytes at the front of ${text} are of ${kind}. */
 static size_t
-kind_run(struct synq_slice text, int kind)
+kind_run(struct synq_slice text, enum synq_kind kind)
 {
 	size_t n = 0;
 
-	while (n < text.bytes && (kinds[(uint8_t)text.data[n]] & kind))
+	while (n < text.bytes && synq_kind_is(text.data[n], kind))
 		n++;
 	return n;
 }
@@ -98,8 +68,7 @@ synq_parse_part(struct synq_slice text, struct synq_parse_span span)
 void
 synq_parse_head_init(struct synq_parse_head *head, size_t max_bytes)
 {
-	if (!kinds_known)
-		kinds_fill();
+	synq_kind_init();
 	/* The fields are written before they are read: clearing 1.6 KB for
 	 * each request would cost more than parsing it. */
 	memset(head, 0, offsetof(struct synq_parse_head, fields));
@@ -123,57 +92,108 @@ take_version(struct synq_parse_head *head, struct synq_slice version)
 	return SYNQ_PARSE_MORE;
 }
 
-/* How many bytes of ${target} stand before its path; its length if no path. */
+/* 1 if ${text} is a host with or without a port (RFC 9110, 7.2). */
+static int
+is_host(struct synq_slice text)
+{
+	size_t n = kind_run(text, SYNQ_KIND_HOST);
+
+	if (n == 0 && text.bytes > 0 && text.data[0] == '[') {
+		size_t inner = 1;
+
+		while (inner < text.bytes &&
+		       strchr("0123456789abcdefABCDEF:.", text.data[inner]) &&
+		       text.data[inner] != '\0')
+			inner++;
+		if (inner > 2 && inner < text.bytes && text.data[inner] == ']')
+			n = inner + 1;
+	}
+	if (n == 0)
+		return 0;
+	if (n < text.bytes && text.data[n] == ':')
+		n++;
+	else
+		return n == text.bytes;
+	while (n < text.bytes && text.data[n] >= '0' && text.data[n] <= '9')
+		n++;
+	return n == text.bytes;
+}
+
+/* How many bytes of the absolute ${target} are "http://" or "https://". */
 static size_t
-before_path(struct synq_slice target)
+scheme_of(struct synq_slice target)
 {
 	static const char *const schemes[] = { "http://", "https://" };
 
 	for (size_t i = 0; i < SYNQ_COUNT(schemes); i++) {
 		size_t n = strlen(schemes[i]);
-		struct synq_slice front = synq_slice_of(target.data, n);
-		size_t at = n;
 
-		if (target.bytes <= n ||
-		    !synq_slice_is_nocase(front, schemes[i]))
-			continue;
-		at += kind_run(
-		    synq_slice_of(target.data + n, target.bytes - n), HOST);
-		return at > n ? at : target.bytes;
+		if (target.bytes > n &&
+		    synq_slice_is_nocase(
+			synq_slice_of(target.data, n), schemes[i]))
+			return n;
 	}
-	return target.bytes;
+	return 0;
+}
+
+/* Path and query: the ${bytes} at ${at} of ${text}. */
+static void
+take_path(struct synq_parse_head *head, struct synq_slice text, size_t at,
+    size_t bytes)
+{
+	const char *mark = memchr(text.data + at, '?', bytes);
+
+	head->path =
+	    span_of(at, mark ? (size_t)(mark - (text.data + at)) : bytes);
+	if (mark)
+		head->query = span_of(
+		    at + head->path.bytes + 1, bytes - head->path.bytes - 1);
+}
+
+/* A target that begins with a scheme; what it names is this server. */
+static enum synq_parse_verdict
+take_absolute(struct synq_parse_head *head, struct synq_slice text, size_t at,
+    size_t bytes)
+{
+	struct synq_slice target = synq_slice_of(text.data + at, bytes);
+	size_t scheme = scheme_of(target);
+	size_t skip = scheme;
+
+	while (skip < bytes && target.data[skip] != '/' &&
+	       target.data[skip] != '?')
+		skip++;
+	if (scheme == 0 ||
+	    !is_host(synq_slice_of(target.data + scheme, skip - scheme)))
+		return refuse(head, 400, "the request target is not valid");
+	take_path(head, text, at + skip, bytes - skip);
+	/* No path means "/" (RFC 9110, 4.2.3): the scheme's stands for it. */
+	if (head->path.bytes == 0)
+		head->path = span_of(at + scheme - 1, 1);
+	return SYNQ_PARSE_MORE;
 }
 
 static enum synq_parse_verdict
 take_target(struct synq_parse_head *head, struct synq_slice text, size_t at,
     size_t bytes)
 {
+	struct synq_slice method = synq_parse_part(text, head->method);
 	struct synq_slice target = synq_slice_of(text.data + at, bytes);
-	size_t skip = 0;
-	const char *mark;
 
-	if (bytes == 0 || kind_run(target, TARGET) != bytes)
+	if (bytes == 0 || kind_run(target, SYNQ_KIND_TARGET) != bytes)
 		return refuse(head, 400, "the request target is not valid");
-	if (synq_slice_is(target, "*")) {
-		head->path = span_of(at, 1);
-		if (synq_slice_is(
-			synq_parse_part(text, head->method), "OPTIONS"))
-			return SYNQ_PARSE_MORE;
-		return refuse(head, 400, "the request target is not valid");
+	if (method.bytes == 7 && synq_slice_is(method, "CONNECT"))
+		return refuse(
+		    head, 501, "this is no proxy: CONNECT is not done");
+	head->is_head = method.bytes == 4 && synq_slice_is(method, "HEAD");
+	if (target.data[0] == '/') {
+		take_path(head, text, at, bytes);
+		return SYNQ_PARSE_MORE;
 	}
-	if (target.data[0] != '/')
-		skip = before_path(target);
-	if (skip == bytes || target.data[skip] != '/')
+	if (!synq_slice_is(target, "*"))
+		return take_absolute(head, text, at, bytes);
+	head->path = span_of(at, 1);
+	if (!synq_slice_is(method, "OPTIONS"))
 		return refuse(head, 400, "the request target is not valid");
-
-	at += skip;
-	bytes -= skip;
-	mark = memchr(text.data + at, '?', bytes);
-	head->path =
-	    span_of(at, mark ? (size_t)(mark - (text.data + at)) : bytes);
-	if (mark)
-		head->query = span_of(
-		    at + head->path.bytes + 1, bytes - head->path.bytes - 1);
 	return SYNQ_PARSE_MORE;
 }
 
@@ -182,7 +202,7 @@ take_request_line(struct synq_parse_head *head, struct synq_slice text,
     size_t at, size_t bytes)
 {
 	struct synq_slice line = synq_slice_of(text.data + at, bytes);
-	size_t method = kind_run(line, TOKEN);
+	size_t method = kind_run(line, SYNQ_KIND_TOKEN);
 	const char *space;
 	size_t target_at, target_bytes;
 	enum synq_parse_verdict verdict;
@@ -193,9 +213,10 @@ take_request_line(struct synq_parse_head *head, struct synq_slice text,
 		head->has_blank = 1;
 		return SYNQ_PARSE_MORE;
 	}
-	if (method == 0 || method > SYNQ_PARSE_MAX_METHOD_BYTES ||
-	    method == bytes || line.data[method] != ' ')
+	if (method == 0 || method == bytes || line.data[method] != ' ')
 		return refuse(head, 400, "the request line is not valid");
+	if (method > SYNQ_PARSE_MAX_METHOD_BYTES)
+		return refuse(head, 501, "there is no such method");
 	head->method = span_of(at, method);
 
 	target_at = method + 1;
@@ -225,6 +246,33 @@ take_length(struct synq_parse_head *head, struct synq_slice value)
 	return SYNQ_PARSE_MORE;
 }
 
+/*
+ * Without "chunked" at the end nobody can tell where the body ends, and twice
+ * it is none: that is 400.  Another coding under it is merely not known.
+ */
+static enum synq_parse_verdict
+refuse_coding(struct synq_parse_head *head, struct synq_slice value)
+{
+	int chunked = 0, others = 0;
+
+	while (value.bytes > 0 && !chunked) {
+		const char *comma = memchr(value.data, ',', value.bytes);
+		size_t n = comma ? (size_t)(comma - value.data) : value.bytes;
+
+		chunked = synq_slice_is_nocase(
+		    synq_slice_trim(synq_slice_of(value.data, n)), "chunked");
+		others += !chunked && n > 0;
+		if (comma && chunked)
+			others = 0; /* it is not the last */
+		n += comma != NULL;
+		value = synq_slice_of(value.data + n, value.bytes - n);
+	}
+	if (chunked && others > 0)
+		return refuse(
+		    head, 501, "the only transfer coding known is chunked");
+	return refuse(head, 400, "the transfer coding is not chunked alone");
+}
+
 static enum synq_parse_verdict
 take_coding(struct synq_parse_head *head, struct synq_slice value)
 {
@@ -235,8 +283,7 @@ take_coding(struct synq_parse_head *head, struct synq_slice value)
 		return refuse(
 		    head, 400, "HTTP/1.0 does not know Transfer-Encoding");
 	if (!synq_slice_is_nocase(value, "chunked"))
-		return refuse(
-		    head, 501, "the only transfer coding known is chunked");
+		return refuse_coding(head, value);
 	head->framing = SYNQ_PARSE_CHUNKED;
 	return SYNQ_PARSE_MORE;
 }
@@ -246,7 +293,7 @@ take_host(struct synq_parse_head *head, struct synq_slice value)
 {
 	if (++head->hosts > 1)
 		return refuse(head, 400, "there are two Host fields");
-	if (kind_run(value, HOST) != value.bytes)
+	if (!is_host(value))
 		return refuse(head, 400, "Host is not valid");
 	return SYNQ_PARSE_MORE;
 }
@@ -316,7 +363,7 @@ take_field(struct synq_parse_head *head, struct synq_slice text, size_t at,
     size_t bytes)
 {
 	struct synq_slice line = synq_slice_of(text.data + at, bytes);
-	size_t name = kind_run(line, TOKEN);
+	size_t name = kind_run(line, SYNQ_KIND_TOKEN);
 	struct synq_slice value;
 	struct synq_parse_field *field;
 
@@ -325,7 +372,7 @@ take_field(struct synq_parse_head *head, struct synq_slice text, size_t at,
 	if (name == 0 || name == bytes || line.data[name] != ':')
 		return refuse(head, 400, "a header name is not valid");
 	value = synq_slice_of(line.data + name + 1, bytes - name - 1);
-	if (kind_run(value, VALUE) != value.bytes)
+	if (kind_run(value, SYNQ_KIND_VALUE) != value.bytes)
 		return refuse(head, 400, "a header value is not valid");
 	if (head->count == SYNQ_PARSE_MAX_FIELDS)
 		return refuse(head, 431, "there are too many header fields");
@@ -405,160 +452,4 @@ synq_parse_head_feed(struct synq_parse_head *head, struct synq_slice text)
 			return verdict;
 	}
 	return head->reason ? SYNQ_PARSE_REFUSED : SYNQ_PARSE_MORE;
-}
-
-/* ---- chunks ---- */
-
-void
-synq_parse_chunks_init(struct synq_parse_chunks *chunks)
-{
-	if (!kinds_known)
-		kinds_fill();
-	*chunks = (struct synq_parse_chunks){ .state = SYNQ_CHUNK_SIZE };
-}
-
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-/* ${c} in the line with the size.  Returns NULL or why it is refused. */
-static const char *
-chunk_size_byte(struct synq_parse_chunks *chunks, char c)
-{
-	int digit = hex_value(c);
-
-	if (digit >= 0) {
-		if (++chunks->digits > 16)
-			return "a chunk size is too long";
-		chunks->left = chunks->left << 4 | (uint64_t)digit;
-		return NULL;
-	}
-	if (chunks->digits == 0 || (c != ';' && c != '\r'))
-		return "a chunk size is not valid";
-	chunks->state = c == ';' ? SYNQ_CHUNK_EXTENSION : SYNQ_CHUNK_SIZE_LF;
-	return NULL;
-}
-
-static const char *
-chunk_extension_byte(struct synq_parse_chunks *chunks, char c)
-{
-	if (c == '\r') {
-		chunks->state = SYNQ_CHUNK_SIZE_LF;
-		return NULL;
-	}
-	if (!(kinds[(uint8_t)c] & VALUE))
-		return "a chunk extension is not valid";
-	if (++chunks->extras > SYNQ_PARSE_MAX_EXTENSION_BYTES)
-		return "a chunk extension is too long";
-	return NULL;
-}
-
-/* The trailer fields are checked as far as framing goes, and dropped. */
-static const char *
-chunk_trailer_byte(struct synq_parse_chunks *chunks, char c)
-{
-	int kind = kinds[(uint8_t)c];
-
-	if (++chunks->trailers > SYNQ_PARSE_MAX_TRAILER_BYTES)
-		return "the trailer is too large";
-	if (chunks->state == SYNQ_CHUNK_TRAILER && c == '\r') {
-		chunks->state = SYNQ_CHUNK_END_LF;
-		return NULL;
-	}
-	if (chunks->state == SYNQ_CHUNK_TRAILER_VALUE) {
-		if (c == '\r')
-			chunks->state = SYNQ_CHUNK_TRAILER_LF;
-		return c == '\r' || (kind & VALUE) ? NULL
-		                                   : "a trailer is not valid";
-	}
-	if (chunks->state == SYNQ_CHUNK_TRAILER_NAME && c == ':') {
-		chunks->state = SYNQ_CHUNK_TRAILER_VALUE;
-		return NULL;
-	}
-	chunks->state = SYNQ_CHUNK_TRAILER_NAME;
-	return kind & TOKEN ? NULL : "a trailer is not valid";
-}
-
-static const char *
-chunk_lf_byte(struct synq_parse_chunks *chunks, char c)
-{
-	if (c != '\n')
-		return "a line of the body does not end with CR LF";
-	if (chunks->state == SYNQ_CHUNK_SIZE_LF) {
-		chunks->state =
-		    chunks->left ? SYNQ_CHUNK_DATA : SYNQ_CHUNK_TRAILER;
-		chunks->digits = 0;
-		chunks->extras = 0;
-	} else if (chunks->state == SYNQ_CHUNK_DATA_LF) {
-		chunks->state = SYNQ_CHUNK_SIZE;
-	} else if (chunks->state == SYNQ_CHUNK_TRAILER_LF) {
-		chunks->state = SYNQ_CHUNK_TRAILER;
-	} else {
-		chunks->state = SYNQ_CHUNK_END;
-	}
-	return NULL;
-}
-
-static const char *
-chunk_byte(struct synq_parse_chunks *chunks, char c)
-{
-	switch (chunks->state) {
-	case SYNQ_CHUNK_SIZE:
-		return chunk_size_byte(chunks, c);
-	case SYNQ_CHUNK_EXTENSION:
-		return chunk_extension_byte(chunks, c);
-	case SYNQ_CHUNK_DATA_CR:
-		chunks->state = SYNQ_CHUNK_DATA_LF;
-		return c == '\r' ? NULL : "a chunk is longer than its size";
-	case SYNQ_CHUNK_TRAILER:
-	case SYNQ_CHUNK_TRAILER_NAME:
-	case SYNQ_CHUNK_TRAILER_VALUE:
-		return chunk_trailer_byte(chunks, c);
-	case SYNQ_CHUNK_SIZE_LF:
-	case SYNQ_CHUNK_DATA_LF:
-	case SYNQ_CHUNK_TRAILER_LF:
-	case SYNQ_CHUNK_END_LF:
-		return chunk_lf_byte(chunks, c);
-	case SYNQ_CHUNK_DATA:
-	case SYNQ_CHUNK_END:
-		break;
-	}
-	return "the body goes on behind its end";
-}
-
-enum synq_parse_verdict
-synq_parse_chunks_feed(struct synq_parse_chunks *chunks,
-    struct synq_slice *text, struct synq_slice *ret_data)
-{
-	*ret_data = synq_slice_of(text->data, 0);
-	while (!chunks->reason && text->bytes > 0 &&
-	       chunks->state != SYNQ_CHUNK_END) {
-		size_t n = 1;
-
-		if (chunks->state == SYNQ_CHUNK_DATA) {
-			n = text->bytes < chunks->left ? text->bytes
-			                               : (size_t)chunks->left;
-			*ret_data = synq_slice_of(text->data, n);
-			chunks->left -= n;
-			if (chunks->left == 0)
-				chunks->state = SYNQ_CHUNK_DATA_CR;
-		} else {
-			chunks->reason = chunk_byte(chunks, text->data[0]);
-		}
-		*text = synq_slice_of(text->data + n, text->bytes - n);
-		if (ret_data->bytes > 0)
-			return SYNQ_PARSE_MORE;
-	}
-	if (chunks->reason)
-		return SYNQ_PARSE_REFUSED;
-	return chunks->state == SYNQ_CHUNK_END ? SYNQ_PARSE_DONE
-	                                       : SYNQ_PARSE_MORE;
 }

@@ -2,8 +2,8 @@
 #define SYNQ_HTTPD_PARSE_H
 
 /*
- * A strict, incremental parser of HTTP/1.1 request heads and chunked bodies
- * (RFC 9112).  Pure: no input or output, no allocation, no time.
+ * A strict, incremental parser of HTTP/1.1 request heads (RFC 9112).  Pure:
+ * no input or output, no allocation, no time.
  *
  * How the bytes are cut into pieces never changes the outcome: fed one by one
  * or all at once, they give the same head, the same data, the same refusal.
@@ -21,8 +21,6 @@
 #define SYNQ_PARSE_MAX_FIELDS 100
 #define SYNQ_PARSE_MAX_LINE_BYTES 8192 /* of the request line */
 #define SYNQ_PARSE_MAX_METHOD_BYTES 32
-#define SYNQ_PARSE_MAX_EXTENSION_BYTES 256 /* behind one chunk size */
-#define SYNQ_PARSE_MAX_TRAILER_BYTES 8192  /* in all */
 
 enum synq_parse_verdict {
 	SYNQ_PARSE_MORE,   /* right so far, not complete */
@@ -61,6 +59,7 @@ struct synq_parse_head {
 	uint64_t length;    /* of the body, with framing LENGTH */
 	int has_line;       /* the request line is complete */
 	int has_blank;      /* an empty line stood before it */
+	int is_head;        /* the method is HEAD */
 	int wants_close;    /* "Connection: close" */
 	int wants_expect;   /* "Expect: 100-continue" */
 	uint32_t hosts;     /* how many Host fields */
@@ -85,42 +84,5 @@ enum synq_parse_verdict synq_parse_head_feed(
 /* The part ${span} of the head that stands in ${text}. */
 struct synq_slice synq_parse_part(
     struct synq_slice text, struct synq_parse_span span);
-
-/* The state between two bytes of a chunked body, and what it expects. */
-enum synq_parse_chunk_state {
-	SYNQ_CHUNK_SIZE,          /* a digit of the size, ';' or CR */
-	SYNQ_CHUNK_EXTENSION,     /* more of the extension, or CR */
-	SYNQ_CHUNK_SIZE_LF,       /* the LF behind the size */
-	SYNQ_CHUNK_DATA,          /* data */
-	SYNQ_CHUNK_DATA_CR,       /* the CR behind the data */
-	SYNQ_CHUNK_DATA_LF,       /* the LF behind that */
-	SYNQ_CHUNK_TRAILER,       /* the first byte of a trailer, or CR */
-	SYNQ_CHUNK_TRAILER_NAME,  /* more of its name, or ':' */
-	SYNQ_CHUNK_TRAILER_VALUE, /* more of its value, or CR */
-	SYNQ_CHUNK_TRAILER_LF,    /* the LF behind it */
-	SYNQ_CHUNK_END_LF,        /* the very last LF */
-	SYNQ_CHUNK_END            /* nothing */
-};
-
-struct synq_parse_chunks {
-	enum synq_parse_chunk_state state;
-	uint64_t left;     /* of the size so far, or of the data to come */
-	uint32_t digits;   /* of the size so far */
-	uint32_t extras;   /* bytes of extension so far */
-	uint32_t trailers; /* bytes of trailers so far */
-	const char *reason;
-};
-
-/* Begin a chunked body in ${chunks}. */
-void synq_parse_chunks_init(struct synq_parse_chunks *chunks);
-
-/*
- * Take bytes from the front of ${text}, up to and including one run of data,
- * which ${ret_data} then lends (it may be empty).  MORE: call again as long as
- * ${text} is not empty.  DONE: the body is complete, what is left in ${text}
- * is behind it.  REFUSED is always a 400.
- */
-enum synq_parse_verdict synq_parse_chunks_feed(struct synq_parse_chunks *chunks,
-    struct synq_slice *text, struct synq_slice *ret_data);
 
 #endif

@@ -6,7 +6,8 @@
  *
  * Failure modes: above max_connections (or the share of one address) a
  * connection is accepted, told 503 (429) and closed; of those at most
- * MAX_REFUSED exist, further ones are closed at once.  No descriptors left:
+ * MAX_REFUSED exist, further ones are closed at once.  max_connections is never
+ * above what the limit of descriptors allows; no descriptors left all the same:
  * accepting pauses for PAUSE_US.
  */
 
@@ -18,11 +19,13 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "httpd/address.h"
 #include "httpd/conn.h"
 #include "httpd/exchange.h"
 
@@ -30,6 +33,8 @@
 #define BACKLOG 4096
 #define MAX_REFUSED 64
 #define PAUSE_US 100000
+/* Of the limit of descriptors, kept for all that is no client. */
+#define SPARE_DESCRIPTORS (256 + MAX_REFUSED)
 
 union any_address {
 	struct sockaddr any;
@@ -204,42 +209,6 @@ synq_httpd_date(struct synq_httpd *httpd)
 
 /* ---- accepting ---- */
 
-static struct synq_slice
-key_of(const struct synq_httpd_address *address)
-{
-	return synq_slice_of(address->key, sizeof(address->key));
-}
-
-/* Count one more connection of ${from}. */
-static struct synq_httpd_address *
-enter(struct synq_httpd *httpd, const union any_address *from)
-{
-	struct synq_httpd_address wanted = { .count = 0 };
-	struct synq_httpd_address *address;
-
-	if (from->any.sa_family == AF_INET)
-		memcpy(wanted.key + 12, &from->v4.sin_addr, 4);
-	else
-		memcpy(wanted.key, &from->v6.sin6_addr, 8);
-	address = synq_map_get(httpd->addresses, key_of(&wanted));
-	if (!address) {
-		address = synq_mem_new(sizeof(*address));
-		*address = wanted;
-		synq_map_set(httpd->addresses, key_of(address), address);
-	}
-	address->count++;
-	return address;
-}
-
-void
-synq_httpd_leave(struct synq_httpd *httpd, struct synq_httpd_address *address)
-{
-	if (--address->count > 0)
-		return;
-	synq_map_remove(httpd->addresses, key_of(address));
-	synq_mem_free(address);
-}
-
 /* Tell a connection that is above a limit so. */
 static void
 turn_away(struct synq_httpd_conn *conn, int status, const char *reason)
@@ -250,30 +219,40 @@ turn_away(struct synq_httpd_conn *conn, int status, const char *reason)
 	synq_httpd_conn_refuse(conn, status, reason);
 }
 
+/*
+ * Only MAX_REFUSED are told why: they linger, and who fills one limit must not
+ * fill the descriptors by being told.
+ */
 static void
-welcome(struct synq_httpd *httpd, int fd, const union any_address *from)
+welcome(struct synq_httpd *httpd, int fd, const struct sockaddr *from)
 {
 	const struct synq_httpd_config *config = &httpd->config;
+	const uint32_t share = config->max_address_connections;
+	int is_full =
+	    httpd->conns.count - httpd->refused >= config->max_connections;
+	struct synq_httpd_address *address = NULL;
 	struct synq_httpd_conn *conn;
 	const int on = 1;
 
-	if (httpd->refused >= MAX_REFUSED &&
-	    httpd->conns.count - httpd->refused >= config->max_connections) {
+	if (share > 0 && !is_full)
+		address = synq_httpd_enter(httpd->addresses, from);
+	if ((is_full || (address && address->count > share)) &&
+	    httpd->refused >= MAX_REFUSED) {
+		synq_httpd_leave(httpd->addresses, &address);
 		close(fd);
 		return;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	conn = synq_httpd_conn_open(httpd, fd, &from->any);
-	if (!conn)
-		return;
-	if (httpd->conns.count - httpd->refused > config->max_connections) {
-		turn_away(conn, 503, "there are too many connections");
+	conn = synq_httpd_conn_open(httpd, fd);
+	if (!conn) {
+		synq_httpd_leave(httpd->addresses, &address);
 		return;
 	}
-	if (config->max_address_connections == 0)
-		return;
-	conn->address = enter(httpd, from);
-	if (conn->address->count > config->max_address_connections)
+	synq_httpd_peer(from, conn->peer);
+	conn->address = address;
+	if (is_full)
+		turn_away(conn, 503, "there are too many connections");
+	else if (address && address->count > share)
 		turn_away(conn, 429,
 		    "there are too many connections from this address");
 }
@@ -290,7 +269,7 @@ on_accept(void *ctx, SYNQ_UNUSED unsigned events)
 		    httpd->fd, &from.any, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
-			welcome(httpd, fd, &from);
+			welcome(httpd, fd, &from.any);
 			continue;
 		}
 		if (errno == ECONNABORTED || errno == EINTR)
@@ -370,6 +349,25 @@ open_socket(struct synq_httpd *httpd, struct synq_err *err)
 	return 0;
 }
 
+/*
+ * As many connections as there are descriptors, less some: the process needs
+ * its own ones, to its stores, most when clients are many.
+ */
+static uint32_t
+limit_connections(uint32_t wanted)
+{
+	struct rlimit files;
+	rlim_t most;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0 ||
+	    files.rlim_cur == RLIM_INFINITY)
+		return wanted;
+	most = files.rlim_cur > 2 * SPARE_DESCRIPTORS
+	           ? files.rlim_cur - SPARE_DESCRIPTORS
+	           : files.rlim_cur / 2;
+	return wanted < most ? wanted : (uint32_t)most;
+}
+
 static void
 fill_config(
     struct synq_httpd_config *own, const struct synq_httpd_config *config)
@@ -377,6 +375,7 @@ fill_config(
 	*own = *config;
 	if (own->max_connections == 0)
 		own->max_connections = 10000;
+	own->max_connections = limit_connections(own->max_connections);
 	if (own->max_head_bytes == 0)
 		own->max_head_bytes = 32768;
 	if (own->head_limit_ms == 0)

@@ -21,12 +21,6 @@ struct synq_httpd_conn;
 /* "Date: Sun, 06 Nov 1994 08:49:37 GMT" and the line's end. */
 #define SYNQ_HTTPD_DATE_BYTES 37
 
-/* How many connections there are from one address (IPv6: one /64). */
-struct synq_httpd_address {
-	uint8_t key[16];
-	uint32_t count;
-};
-
 struct synq_httpd {
 	struct synq_loop *loop;
 	struct synq_httpd_config config;
@@ -66,9 +60,5 @@ void synq_httpd_arm(struct synq_httpd *httpd, uint64_t deadline_us);
 
 /* The Date line of this second, SYNQ_HTTPD_DATE_BYTES long. */
 const char *synq_httpd_date(struct synq_httpd *httpd);
-
-/* ${address} has one connection less. */
-void synq_httpd_leave(
-    struct synq_httpd *httpd, struct synq_httpd_address *address);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "httpd/chunk.h"
 #include "httpd/parse.h"
 
 #define MAX_HEAD_BYTES 16384

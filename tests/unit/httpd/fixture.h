@@ -33,7 +33,8 @@
 
 /* What the program under the server does, by the first letters of the path:
  * /now answers in on_body, /head in on_head, /late keeps the exchange,
- * /stream begins an answer, /big answers a megabyte, /drop drops. */
+ * /stream begins an answer, /big answers a megabyte, /drop drops, /ask keeps
+ * the exchange in on_head and does not ask for the body yet. */
 struct fixture {
 	struct synq_loop *loop;
 	struct synq_httpd *httpd;
@@ -59,6 +60,10 @@ on_head(void *ctx, struct synq_exchange *exchange)
 	f->heads++;
 	if (f->limit_bytes)
 		synq_exchange_limit(exchange, f->limit_bytes);
+	if (synq_slice_is(synq_exchange_path(exchange), "/ask")) {
+		f->held[f->held_count++] = exchange;
+		return SYNQ_HTTPD_READ_UNASKED;
+	}
 	if (!synq_slice_is(synq_exchange_path(exchange), "/head"))
 		return SYNQ_HTTPD_READ_BODY;
 	synq_exchange_answer(

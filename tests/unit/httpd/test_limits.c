@@ -4,6 +4,8 @@
 
 #include "tests/unit/httpd/fixture.h"
 
+#include <sys/resource.h>
+
 static void
 test_stream_is_chunked(SYNQ_UNUSED void **state)
 {
@@ -291,6 +293,59 @@ on_drained(void *ctx)
 	f->drained++;
 }
 
+#define CROWD 200
+
+/* Being told costs a descriptor for seconds: only a few are. */
+static void
+test_refusals_of_one_address_are_bounded(SYNQ_UNUSED void **state)
+{
+	struct synq_httpd_config config = { .max_connections = 1000,
+		.max_address_connections = 2 };
+	struct fixture f;
+	int fds[CROWD];
+
+	start(&f, &config);
+	for (int i = 0; i < CROWD; i++)
+		fds[i] = dial(&f);
+	turn(&f, 20);
+
+	assert_in_range(synq_httpd_connections(f.httpd), 3, 2 + 64);
+	for (int i = 0; i < CROWD; i++)
+		close(fds[i]);
+	turn(&f, 20);
+	check(&f, "GET /now HTTP/1.1\r\n" HOST "\r\n", "200", 0);
+	stop(&f);
+}
+
+/* Clients never take the descriptors that the program itself needs. */
+static void
+test_descriptors_are_left_for_the_program(SYNQ_UNUSED void **state)
+{
+	struct synq_httpd_config config = { .max_connections = 100000 };
+	struct rlimit before, few;
+	struct fixture f;
+	int fds[CROWD];
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = 2 * 150;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	start(&f, &config);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+
+	for (int i = 0; i < 149; i++)
+		fds[i] = dial(&f);
+	turn(&f, 20);
+	check(&f, "GET /now HTTP/1.1\r\n" HOST "\r\n", "200", 0);
+	fds[149] = dial(&f);
+	turn(&f, 3);
+	check(&f, "GET /now HTTP/1.1\r\n" HOST "\r\n", "503", 1);
+	for (int i = 0; i < 150; i++)
+		close(fds[i]);
+	turn(&f, 20);
+	stop(&f);
+}
+
 static void
 test_drain_lets_exchanges_finish(SYNQ_UNUSED void **state)
 {
@@ -388,6 +443,8 @@ main(void)
 		cmocka_unit_test(test_waiting_for_the_program_has_no_deadline),
 		cmocka_unit_test(test_connections_above_the_maximum_are_told),
 		cmocka_unit_test(test_one_address_has_its_share),
+		cmocka_unit_test(test_refusals_of_one_address_are_bounded),
+		cmocka_unit_test(test_descriptors_are_left_for_the_program),
 		cmocka_unit_test(test_drain_lets_exchanges_finish),
 		cmocka_unit_test(test_drain_of_nothing_ends_from_the_loop),
 		cmocka_unit_test(test_free_tells_what_was_open),

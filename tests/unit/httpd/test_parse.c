@@ -13,6 +13,7 @@
 
 #include "base/attr.h"
 #include "base/mem.h"
+#include "httpd/chunk.h"
 #include "httpd/parse.h"
 
 #define HOST "Host: a\r\n"
@@ -81,7 +82,29 @@ static const struct head_case heads[] = {
 	{ "Host with path", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 0, 400 },
 	{ "Host of version 6", "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", 0,
 	    0 },
-	{ "empty Host (9112 3.2)", "GET / HTTP/1.1\r\nHost:\r\n\r\n", 0, 0 },
+	{ "Host of version 6 without port",
+	    "GET / HTTP/1.1\r\nHost: [1::]\r\n\r\n", 0, 0 },
+	{ "Host with an empty port (9110 4.2.3)",
+	    "GET / HTTP/1.1\r\nHost: a:\r\n\r\n", 0, 0 },
+	{ "empty Host (9110 4.2.1)", "GET / HTTP/1.1\r\nHost:\r\n\r\n", 0,
+	    400 },
+	{ "Host that is a port", "GET / HTTP/1.1\r\nHost: :80\r\n\r\n", 0,
+	    400 },
+	{ "Host with two ports", "GET / HTTP/1.1\r\nHost: a:1:2\r\n\r\n", 0,
+	    400 },
+	{ "Host with a port that is no number",
+	    "GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", 0, 400 },
+	{ "Host of version 6, open", "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", 0,
+	    400 },
+	{ "Host of version 6, empty", "GET / HTTP/1.1\r\nHost: []\r\n\r\n", 0,
+	    400 },
+	{ "Host of version 6, more behind",
+	    "GET / HTTP/1.1\r\nHost: [::1]a\r\n\r\n", 0, 400 },
+	{ "Host with a bracket inside", "GET / HTTP/1.1\r\nHost: a[b]\r\n\r\n",
+	    0, 400 },
+	{ "Host with a space", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 0, 400 },
+	{ "Host that is encoded", "GET / HTTP/1.1\r\nHost: a%41\r\n\r\n", 0,
+	    400 },
 
 	{ "both lengths (9112 6.1)",
 	    "POST / HTTP/1.1\r\n" HOST
@@ -116,16 +139,38 @@ static const struct head_case heads[] = {
 	{ "chunked",
 	    "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: Chunked\r\n\r\n", 0,
 	    0 },
-	{ "xchunked",
+	{ "xchunked (9112 6.3)",
 	    "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n\r\n", 0,
-	    501 },
-	{ "gzip before chunked",
+	    400 },
+	{ "gzip behind chunked (9112 6.3)",
+	    "POST / HTTP/1.1\r\n" HOST
+	    "Transfer-Encoding: chunked, gzip\r\n\r\n",
+	    0, 400 },
+	{ "chunked twice in a list (9112 6.1)",
+	    "POST / HTTP/1.1\r\n" HOST
+	    "Transfer-Encoding: chunked, chunked\r\n\r\n",
+	    0, 400 },
+	{ "chunked in quotes",
+	    "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: \"chunked\"\r\n\r\n",
+	    0, 400 },
+	{ "chunked with a parameter",
+	    "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked;a=b\r\n\r\n",
+	    0, 400 },
+	{ "empty element behind chunked",
+	    "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked,\r\n\r\n", 0,
+	    400 },
+	{ "empty element before chunked",
+	    "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: ,chunked\r\n\r\n", 0,
+	    400 },
+	{ "empty coding",
+	    "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding:\r\n\r\n", 0, 400 },
+	{ "gzip before chunked (9112 6.1)",
 	    "POST / HTTP/1.1\r\n" HOST
 	    "Transfer-Encoding: gzip, chunked\r\n\r\n",
 	    0, 501 },
 	{ "identity",
 	    "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: identity\r\n\r\n", 0,
-	    501 },
+	    400 },
 	{ "chunked twice",
 	    "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n"
 	    "Transfer-Encoding: chunked\r\n\r\n",
@@ -157,22 +202,30 @@ static const struct head_case heads[] = {
 	    400 },
 	{ "tab instead of space", "GET\t/ HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
 	{ "method with a slash", "G/T / HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
-	{ "method of 33",
+	{ "method of 33 (9112 3)",
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG / HTTP/1.1\r\n" HOST "\r\n", 0,
-	    400 },
+	    501 },
 	{ "target that is no path", "GET a HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
 	{ "target with fragment", "GET /a#b HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
 	{ "target above 127", "GET /\xc3\xa9 HTTP/1.1\r\n" HOST "\r\n", 0,
 	    400 },
 	{ "absolute target (9112 3.2.2)",
 	    "GET http://a:1/x HTTP/1.1\r\n" HOST "\r\n", 0, 0 },
-	{ "absolute target without path",
-	    "GET http://a HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "absolute target without path (9110 4.2.3)",
+	    "GET http://a HTTP/1.1\r\n" HOST "\r\n", 0, 0 },
+	{ "absolute target with user (9110 4.2.4)",
+	    "GET http://u@a/x HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "absolute target with two ports",
+	    "GET http://a:1:2/x HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
+	{ "absolute target that is a query",
+	    "GET http://?x HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
 	{ "absolute target without host",
 	    "GET http:///x HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
 	{ "other scheme", "GET ftp://a/x HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
 	{ "authority (9112 3.2.3)", "CONNECT a:1 HTTP/1.1\r\n" HOST "\r\n", 0,
-	    400 },
+	    501 },
+	{ "CONNECT of a path", "CONNECT /x HTTP/1.1\r\n" HOST "\r\n", 0, 501 },
+	{ "authority of GET", "GET a:1 HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
 	{ "asterisk (9112 3.2.4)", "OPTIONS * HTTP/1.1\r\n" HOST "\r\n", 0, 0 },
 	{ "asterisk of GET", "GET * HTTP/1.1\r\n" HOST "\r\n", 0, 400 },
 	{ "TLS hello", "\x16\x03\x01\x02\n\x01\x00\x01\xfc\x03\x03\r\n", 13,
@@ -294,6 +347,25 @@ test_head_drops_the_authority_of_an_absolute_target(SYNQ_UNUSED void **state)
 
 	assert_true(synq_slice_is(synq_parse_part(text, head.path), "/x"));
 	assert_true(synq_slice_is(synq_parse_part(text, head.query), "y"));
+}
+
+/* RFC 9110, 4.2.3: an empty path is "/". */
+static void
+test_head_gives_an_absolute_target_its_path(SYNQ_UNUSED void **state)
+{
+	static struct synq_parse_head head;
+	struct synq_slice bare =
+	    synq_slice_text("GET http://a:8 HTTP/1.1\r\nHost: h\r\n\r\n");
+	struct synq_slice query =
+	    synq_slice_text("GET https://a?y HTTP/1.1\r\nHost: h\r\n\r\n");
+
+	assert_int_equal(gulp(&head, bare, 32768), 0);
+	assert_true(synq_slice_is(synq_parse_part(bare, head.path), "/"));
+	assert_int_equal(head.query.bytes, 0);
+
+	assert_int_equal(gulp(&head, query, 32768), 0);
+	assert_true(synq_slice_is(synq_parse_part(query, head.path), "/"));
+	assert_true(synq_slice_is(synq_parse_part(query, head.query), "y"));
 }
 
 static void
@@ -437,6 +509,10 @@ static const struct chunk_case chunkeds[] = {
 	{ "CR alone behind the size", "3\rabc", SYNQ_PARSE_REFUSED, "", 0 },
 	{ "bare LF in an extension", "3;a\nabc\r\n", SYNQ_PARSE_REFUSED, "",
 	    0 },
+	{ "extension without a name", "3;\r\nabc\r\n", SYNQ_PARSE_REFUSED, "",
+	    0 },
+	{ "extension behind a space", "3; a\r\nabc\r\n", SYNQ_PARSE_REFUSED, "",
+	    0 },
 	{ "bare LF behind the data", "3\r\nabc\n0\r\n\r\n", SYNQ_PARSE_REFUSED,
 	    "abc", 0 },
 	{ "more data than said", "3\r\nabcd\r\n", SYNQ_PARSE_REFUSED, "abc",
@@ -546,6 +622,7 @@ main(void)
 		cmocka_unit_test(test_head_gives_its_parts),
 		cmocka_unit_test(
 		    test_head_drops_the_authority_of_an_absolute_target),
+		cmocka_unit_test(test_head_gives_an_absolute_target_its_path),
 		cmocka_unit_test(test_head_ignores_expect_of_http_1_0),
 		cmocka_unit_test(test_zero_length_is_no_body),
 		cmocka_unit_test(test_request_line_is_limited),

@@ -23,7 +23,10 @@ test_answer_has_the_default_headers_and_no_others(SYNQ_UNUSED void **state)
 	assert_memory_equal(answer + 48, " GMT\r\n", 6);
 	assert_string_equal(answer + 54,
 	    "Content-Type: text/plain\r\nCache-Control: no-store\r\n"
-	    "X-Content-Type-Options: nosniff\r\nContent-Length: 5\r\n\r\n"
+	    "X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n"
+	    "Referrer-Policy: no-referrer\r\n"
+	    "Content-Security-Policy: default-src 'none'; "
+	    "frame-ancestors 'none'\r\nContent-Length: 5\r\n\r\n"
 	    "hello");
 	assert_int_equal(f.gone_answered, 1);
 	assert_string_equal(f.last_peer, "127.0.0.1");
@@ -64,7 +67,9 @@ test_framing_errors_are_refused_and_closed(SYNQ_UNUSED void **state)
 	    "400", 1);
 	check(&f, "GET / HTTP/3.0\r\n" HOST "\r\n", "505", 1);
 	check(&f, "GET / HTTP/1.1\r\n" HOST "Expect: x\r\n\r\n", "417", 1);
-	check(&f, "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\n\r\n",
+	check(&f,
+	    "POST / HTTP/1.1\r\n" HOST
+	    "Transfer-Encoding: gzip, chunked\r\n\r\n",
 	    "501", 1);
 	assert_int_equal(f.bodies, 0);
 	stop(&f);
@@ -269,6 +274,111 @@ test_continue_is_sent_only_when_the_body_is_wanted(SYNQ_UNUSED void **state)
 	stop(&f);
 }
 
+#define ASK                                                                    \
+	"POST /ask HTTP/1.1\r\n" HOST                                          \
+	"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+
+/* Whoever asks must not be told to go on before the program knows. */
+static void
+test_continue_waits_until_the_program_says_so(SYNQ_UNUSED void **state)
+{
+	struct fixture f;
+	int fd, end;
+
+	start_plain(&f);
+	fd = dial(&f);
+	tell(fd, ASK);
+	assert_string_equal(hear(&f, fd, &end), "");
+	synq_exchange_continue(f.held[0]);
+	assert_string_equal(
+	    hear(&f, fd, &end), "HTTP/1.1 100 Continue\r\n\r\n");
+	synq_exchange_continue(f.held[0]);
+	assert_string_equal(hear(&f, fd, &end), "");
+	tell(fd, "ok");
+	assert_true(has(hear(&f, fd, &end), "HTTP/1.1 200"));
+	assert_string_equal(f.last_body, "ok");
+	assert_int_equal(end, 0);
+
+	/* It sent on without waiting: 100 would say nothing any more. */
+	tell(fd, ASK);
+	turn(&f, 3);
+	tell(fd, "o");
+	turn(&f, 3);
+	synq_exchange_continue(f.held[1]);
+	assert_string_equal(hear(&f, fd, &end), "");
+	tell(fd, "k");
+	assert_true(has(hear(&f, fd, &end), "HTTP/1.1 200"));
+	close(fd);
+	stop(&f);
+}
+
+static void
+test_refusal_before_the_body_needs_none(SYNQ_UNUSED void **state)
+{
+	struct fixture f;
+	int fd, end;
+	const char *answer;
+
+	start_plain(&f);
+	fd = dial(&f);
+	tell(fd, ASK);
+	turn(&f, 3);
+	synq_exchange_answer(f.held[0], 401, NULL, synq_slice_text("no"));
+	synq_exchange_continue(f.held[0]);
+	answer = hear(&f, fd, &end);
+
+	assert_memory_equal(answer, "HTTP/1.1 401", 12);
+	assert_true(has(answer, "\r\nConnection: close\r\n"));
+	assert_int_equal(end, 1);
+	assert_int_equal(f.bodies, 0);
+	close(fd);
+	turn(&f, 3);
+	stop(&f);
+}
+
+/* RFC 9110, 9.3.2: HEAD is answered without a body whatever the answer. */
+static void
+test_refusal_of_head_has_no_body(SYNQ_UNUSED void **state)
+{
+	struct fixture f;
+	int fd, end;
+	const char *answer;
+
+	start_plain(&f);
+	fd = dial(&f);
+	tell(fd, "HEAD / HTTP/1.1\r\nHost : a\r\n\r\n");
+	answer = hear(&f, fd, &end);
+
+	assert_memory_equal(answer, "HTTP/1.1 400", 12);
+	assert_true(has(answer, "\r\nContent-Length: "));
+	assert_string_equal(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
+	assert_int_equal(end, 1);
+	close(fd);
+	turn(&f, 3);
+	stop(&f);
+}
+
+static void
+test_length_is_known_to_be_said(SYNQ_UNUSED void **state)
+{
+	struct fixture f;
+	int fd;
+
+	start_plain(&f);
+	fd = dial(&f);
+	tell(fd, "POST /late HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
+	turn(&f, 3);
+	assert_int_equal(synq_exchange_says_length(f.held[0]), 1);
+	synq_exchange_answer(f.held[0], 200, NULL, synq_slice_text("x"));
+	turn(&f, 3);
+	tell(fd, "POST /late HTTP/1.1\r\n" HOST "\r\n");
+	turn(&f, 3);
+	assert_int_equal(synq_exchange_says_length(f.held[1]), 0);
+	close(fd);
+	turn(&f, 3);
+	stop(&f);
+}
+
 static void
 test_unwanted_small_body_is_skipped(SYNQ_UNUSED void **state)
 {
@@ -452,6 +562,10 @@ main(void)
 		    test_request_with_fin_behind_is_answered_if_at_once),
 		cmocka_unit_test(
 		    test_continue_is_sent_only_when_the_body_is_wanted),
+		cmocka_unit_test(test_continue_waits_until_the_program_says_so),
+		cmocka_unit_test(test_refusal_before_the_body_needs_none),
+		cmocka_unit_test(test_refusal_of_head_has_no_body),
+		cmocka_unit_test(test_length_is_known_to_be_said),
 		cmocka_unit_test(test_unwanted_small_body_is_skipped),
 		cmocka_unit_test(
 		    test_too_large_body_is_told_though_the_client_sends_all),

@@ -32,7 +32,8 @@ struct synq_exchange {
 	int status;
 	struct synq_buf answer;
 	int gone;
-	int opened; /* by the test, not handled */
+	int opened;    /* by the test, not handled */
+	int continued; /* how often the client was asked for the body */
 };
 
 static struct synq_exchange *exchanges[WORLD_MAX];
@@ -74,6 +75,19 @@ struct synq_slice
 synq_exchange_body(const struct synq_exchange *exchange)
 {
 	return exchange->body;
+}
+
+int
+synq_exchange_says_length(const struct synq_exchange *exchange)
+{
+	return exchange->body.data != NULL;
+}
+
+void
+synq_exchange_continue(struct synq_exchange *exchange)
+{
+	if (synq_exchange_header(exchange, "expect").data != NULL)
+		exchange->continued++;
 }
 
 struct synq_arena *
@@ -161,18 +175,37 @@ world_send(struct world *world, const char *method, const char *target,
 	const struct synq_httpd_events events = api_events();
 	struct synq_exchange *exchange = open_exchange(world, method, target);
 	size_t bytes = body == NULL ? 0 : strlen(body);
+	enum synq_httpd_verdict verdict;
 
 	exchange->headers = headers;
-	if (events.on_head(&world->intake, exchange) == SYNQ_HTTPD_ANSWERED) {
+	exchange->body = synq_slice_of(body, bytes);
+	verdict = events.on_head(&world->intake, exchange);
+	if (verdict == SYNQ_HTTPD_ANSWERED) {
 		assert_true(exchange->status != 0);
 		return exchange;
 	}
+	if (verdict == SYNQ_HTTPD_READ_BODY)
+		synq_exchange_continue(exchange);
 	exchange->body_copy = synq_mem_resize(NULL, bytes);
 	if (bytes > 0)
 		memcpy(exchange->body_copy, body, bytes);
 	exchange->body = synq_slice_of(exchange->body_copy, bytes);
-	events.on_body(&world->intake, exchange);
+	if (synq_exchange_header(exchange, "expect").data == NULL)
+		events.on_body(&world->intake, exchange);
 	return exchange;
+}
+
+int
+world_continued(const struct synq_exchange *exchange)
+{
+	return exchange->continued;
+}
+
+void
+world_come(struct synq_exchange *exchange)
+{
+	assert_int_equal(0, exchange->status);
+	api_events().on_body(&exchange->world->intake, exchange);
 }
 
 /* The exchange ends, as the server says it from the loop. */

@@ -32,7 +32,8 @@ test_api_says_which_methods_are_allowed(void **state)
 	    world_send(world, "DELETE", "/v1/jobs", NULL, NULL);
 
 	world_expect_error(exchange, 405, INVALID, "method_not_allowed", NULL);
-	assert_string_equal("POST, GET, HEAD", world_header(exchange, "allow"));
+	assert_string_equal(
+	    "GET, HEAD, POST, OPTIONS", world_header(exchange, "allow"));
 }
 
 static void
@@ -42,10 +43,54 @@ test_api_answers_options_with_what_is_allowed(void **state)
 	    world_send(*state, "OPTIONS", "/v1/embeddings", NULL, NULL);
 
 	assert_int_equal(204, world_status(exchange));
-	assert_string_equal("POST", world_header(exchange, "allow"));
+	assert_string_equal("POST, OPTIONS", world_header(exchange, "allow"));
 	assert_null(world_header(exchange, "content-type"));
 	assert_string_equal("", world_body(exchange));
 	assert_non_null(world_header(exchange, "x-request-id"));
+
+	exchange = world_send(*state, "OPTIONS", "*", NULL, NULL);
+	assert_int_equal(204, world_status(exchange));
+	assert_string_equal(
+	    "GET, HEAD, POST, OPTIONS", world_header(exchange, "allow"));
+}
+
+static void
+test_api_says_501_to_methods_that_do_not_exist(void **state)
+{
+	struct synq_exchange *exchange =
+	    world_send(*state, "BREW", "/v1/models", NULL, NULL);
+
+	world_expect_error(
+	    exchange, 501, "server_error", "method_not_implemented", NULL);
+	assert_string_equal("false", world_header(exchange, "x-should-retry"));
+	assert_null(world_header(exchange, "allow"));
+}
+
+static void
+test_api_needs_a_length_where_it_needs_a_body(void **state)
+{
+	world_expect_error(world_send(*state, "POST", "/v1/jobs", NULL, NULL),
+	    411, INVALID, "length_required", NULL);
+	assert_int_equal(400,
+	    world_status(world_send(*state, "POST", "/v1/jobs", NULL, "")));
+}
+
+static void
+test_api_takes_no_compressed_body(void **state)
+{
+	const char *headers[2] = { "content-encoding: gzip", NULL };
+	struct synq_exchange *exchange;
+
+	exchange = world_send(*state, "POST", "/v1/jobs", headers, "{}");
+	world_expect_error(
+	    exchange, 415, INVALID, "unsupported_media_type", NULL);
+	assert_string_equal(
+	    "identity", world_header(exchange, "accept-encoding"));
+
+	headers[0] = "content-encoding: Identity";
+	world_expect_error(
+	    world_send(*state, "POST", "/v1/jobs", headers, "{}"), 400, INVALID,
+	    "missing_required_parameter", "endpoint");
 }
 
 static void
@@ -124,6 +169,37 @@ test_api_handles_the_body_when_the_credential_is_known(void **state)
 	assert_int_equal(1, world->record_count);
 }
 
+/* The client waits for a word before it sends its body. */
+static void
+test_api_asks_for_the_body_of_whom_it_knows(void **state)
+{
+	const char *const headers[] = { "expect: 100-continue", NULL };
+	struct world *world = *state;
+	struct synq_exchange *exchange;
+
+	world->auth_later = 1;
+	exchange =
+	    world_send(world, "POST", "/v1/chat/completions", headers, CHAT);
+	assert_int_equal(0, world_continued(exchange));
+	decide(world, SYNQ_AUTH_OK);
+	assert_int_equal(1, world_continued(exchange));
+	world_come(exchange);
+	assert_int_equal(1, world->record_count);
+
+	exchange =
+	    world_send(world, "POST", "/v1/chat/completions", headers, CHAT);
+	decide(world, SYNQ_AUTH_UNKNOWN);
+	world_expect_error(
+	    exchange, 401, "authentication_error", "invalid_api_key", NULL);
+	assert_int_equal(0, world_continued(exchange));
+	assert_int_equal(1, world->record_count);
+
+	world->auth_later = 0;
+	exchange =
+	    world_send(world, "POST", "/v1/chat/completions", headers, CHAT);
+	assert_int_equal(1, world_continued(exchange));
+}
+
 static void
 test_api_refuses_a_credential_that_is_late(void **state)
 {
@@ -161,10 +237,16 @@ test_api_takes_json_only(void **state)
 {
 	static const char *const good[] = { "content-type: application/json",
 		"content-type: application/json; charset=utf-8",
-		"content-type: APPLICATION/JSON ;charset=utf-8" };
+		"content-type: APPLICATION/JSON ;charset=utf-8",
+		"content-type: application/json; a=b; Charset=\"UTF-8\";",
+		"content-type: application/json;charset" };
 	static const char *const bad[] = { "content-type: text/plain",
 		"content-type: application/x-www-form-urlencoded",
-		"content-type: application/jsonl", "content-type: " };
+		"content-type: application/jsonl", "content-type: ",
+		"content-type: application/json; charset=latin1",
+		"content-type: application/json; a=b; charset=utf-16",
+		"content-type: application/json; charset=",
+		"content-type: application/json, application/json" };
 	struct world *world = *state;
 	const char *headers[2] = { NULL, NULL };
 	size_t i;
@@ -363,10 +445,14 @@ main(void)
 		TEST(test_api_does_not_know_other_urls),
 		TEST(test_api_says_which_methods_are_allowed),
 		TEST(test_api_answers_options_with_what_is_allowed),
+		TEST(test_api_says_501_to_methods_that_do_not_exist),
+		TEST(test_api_needs_a_length_where_it_needs_a_body),
+		TEST(test_api_takes_no_compressed_body),
 		TEST(test_api_stays_json_whatever_the_path_holds),
 		TEST(test_api_refuses_bad_credentials),
 		TEST(test_api_says_503_while_keys_cannot_be_checked),
 		TEST(test_api_handles_the_body_when_the_credential_is_known),
+		TEST(test_api_asks_for_the_body_of_whom_it_knows),
 		TEST(test_api_refuses_a_credential_that_is_late),
 		TEST(
 		    test_api_survives_who_leaves_before_the_credential_is_known),

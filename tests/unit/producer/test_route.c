@@ -100,18 +100,32 @@ test_route_says_what_is_allowed(void **state)
 
 	(void)state;
 	assert_int_equal(405, found.status);
-	assert_string_equal("POST, GET, HEAD", found.allow);
+	assert_string_equal("GET, HEAD, POST, OPTIONS", found.allow);
 	found = find("GET", "/v1/chat/completions");
 	assert_int_equal(405, found.status);
-	assert_string_equal("POST", found.allow);
+	assert_string_equal("POST, OPTIONS", found.allow);
 	found = find("POST", "/v1/models/a/b");
 	assert_int_equal(405, found.status);
-	assert_string_equal("GET, HEAD", found.allow);
+	assert_string_equal("GET, HEAD, OPTIONS", found.allow);
 	found = find("GET", "/v1/jobs/job_1/cancel");
 	assert_int_equal(405, found.status);
-	assert_string_equal("POST", found.allow);
-	assert_int_equal(405, find("get", "/livez").status);
-	assert_int_equal(405, find("", "/livez").status);
+	assert_string_equal("POST, OPTIONS", found.allow);
+	found = find("OPTIONS", "*");
+	assert_int_equal(405, found.status);
+	assert_string_equal("GET, HEAD, POST, OPTIONS", found.allow);
+}
+
+/* RFC 9110, 9.1: no such method is another thing than not allowed here. */
+static void
+test_route_does_not_know_every_method(void **state)
+{
+	(void)state;
+	assert_int_equal(501, find("BREW", "/livez").status);
+	assert_int_equal(501, find("get", "/livez").status);
+	assert_int_equal(501, find("", "/livez").status);
+	assert_int_equal(501, find("BREW", "/nothing").status);
+	assert_int_equal(405, find("TRACE", "/livez").status);
+	assert_int_equal(405, find("PATCH", "/livez").status);
 }
 
 static void
@@ -153,7 +167,6 @@ test_route_knows_nothing_else(void **state)
 	(void)state;
 	is_unknown("");
 	is_unknown("/");
-	is_unknown("*");
 	is_unknown("/v1");
 	is_unknown("/V1/jobs");
 	is_unknown("/v1/jobs/job_1/results");
@@ -184,6 +197,7 @@ main(void)
 		cmocka_unit_test(test_route_finds_every_route),
 		cmocka_unit_test(test_route_answers_head_as_get),
 		cmocka_unit_test(test_route_says_what_is_allowed),
+		cmocka_unit_test(test_route_does_not_know_every_method),
 		cmocka_unit_test(test_route_takes_slashes_in_a_model),
 		cmocka_unit_test(test_route_takes_no_slash_in_an_id),
 		cmocka_unit_test(test_route_takes_no_empty_segment),

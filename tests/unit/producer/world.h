@@ -129,10 +129,17 @@ struct synq_exchange;
 
 /*
  * Send ${method} ${target} with ${headers} ("name: value" lines with lower
- * case names, NULL-terminated; may be NULL) and ${body} (NULL = none).
+ * case names, NULL-terminated; may be NULL) and ${body} (NULL = none).  With
+ * "expect: 100-continue" the body does not come before world_come.
  */
 struct synq_exchange *world_send(struct world *world, const char *method,
     const char *target, const char *const *headers, const char *body);
+
+/* How often the client of ${exchange} was told to send its body. */
+int world_continued(const struct synq_exchange *exchange);
+
+/* The body of ${exchange}, sent with "expect: 100-continue", comes. */
+void world_come(struct synq_exchange *exchange);
 
 /* A GET of ${target} that nobody handles: the test does. */
 struct synq_exchange *world_open(struct world *world, const char *target);
