@@ -173,6 +173,8 @@ intake_listen(struct intake *intake, struct synq_err *err)
 		.host = config->intake_host,
 		.port = (uint16_t)config->intake_port,
 		.max_connections = (uint32_t)config->intake_max_connections,
+		.max_address_connections =
+		    (uint32_t)config->intake_max_address_connections,
 		.max_body_bytes = (size_t)config->intake_max_body_kib * 1024,
 		.events = api_events(),
 		.ctx = intake,
