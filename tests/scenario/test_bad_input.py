@@ -1,10 +1,9 @@
-"""What enemies and mistaken clients send.  Every refusal has a status, the
-error's four members and a request id; afterwards the service serves on, and
-no job was made."""
+"""What enemies and mistaken clients send in well-formed HTTP; test_http.py has
+the rest.  Every refusal has a status, the error's four members and a request
+id; afterwards the service serves on, and no job was made."""
 
 import json
 import socket
-import threading
 import time
 
 import httpx
@@ -195,20 +194,6 @@ def test_a_little_too_large(port, auth):
         assert raw.is_closed(15)
 
 
-@pytest.mark.parametrize("head,statuses", [
-    (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nhost: synq\r\n\r\n", (414, 431, 400)),
-    (b"GET /v1/models HTTP/1.1\r\nhost: synq\r\nx: " + b"y" * 40000 + b"\r\n\r\n", (431,)),
-    (b"GET /v1/models HTTP/1.1\r\nhost: synq\r\n" + b"x: y\r\n" * 200 + b"\r\n", (431,)),
-], ids=["line", "header", "headers"])
-def test_large_heads(port, head, statuses):
-    with Raw(port) as raw:
-        raw.send(head)
-        answer = raw.answer()
-        assert answer is not None and answer.status in statuses, answer
-        check(answer, answer.status)
-        assert raw.is_closed(15)
-
-
 # Who.
 
 
@@ -273,33 +258,6 @@ def test_revoked_key_is_refused_at_once_everywhere(system, organization):
 # What.
 
 
-@pytest.mark.parametrize("method,path", [
-    ("GET", "/"), ("GET", "/v1"), ("GET", "/v1/"), ("GET", "/v2/models"), ("POST", "/v1/nothing"),
-    ("GET", "/v1/jobs/"), ("GET", "/v1/chat"), ("GET", "/v1//models"), ("GET", "/v1/jobs/a/b/c"),
-    ("POST", "/v1/images/generations"), ("GET", "/v1/%2e%2e/livez"), ("GET", "/v1/../livez"),
-    ("GET", "/../../etc/passwd"), ("GET", "/V1/MODELS"),
-])
-def test_unknown_endpoint(port, auth, method, path):
-    with Raw(port) as raw:
-        raw.send(build(method, path, auth, GOOD if method == "POST" else None))
-        check(raw.answer(), 404)
-        still_serves(raw, auth)
-
-
-@pytest.mark.parametrize("method,path,allowed", [
-    ("GET", "/v1/chat/completions", {"POST"}), ("DELETE", "/v1/jobs", {"GET", "POST"}),
-    ("PUT", "/v1/models", {"GET"}), ("PATCH", "/v1/jobs/job_" + "0" * 40, {"GET"}),
-    ("BREW", "/v1/models", {"GET"}),
-])
-def test_wrong_method(port, auth, method, path, allowed):
-    with Raw(port) as raw:
-        raw.send(build(method, path, auth))
-        answer = raw.answer()
-        check(answer, 405)
-        assert allowed <= {one.strip() for one in answer.headers["allow"].split(",")}
-        still_serves(raw, auth)
-
-
 @pytest.mark.parametrize("path,body", [
     ("/v1/chat/completions", {**CHAT, "model": "nobody knows"}),
     ("/v1/completions", {"model": "nobody", "prompt": "x"}),
@@ -313,15 +271,6 @@ def test_unknown_model_in_a_job(port, auth):
     body = {**JOB, "body": {**CHAT, "model": "nobody"}}
     post(port, auth, "/v1/jobs", json.dumps(body).encode(), 404, "body.model",
          "model_not_found")
-
-
-@pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data; boundary=x", "image/png"])
-def test_wrong_content_type(port, auth, kind):
-    head = build("POST", "/v1/chat/completions",
-                 {**auth, "content-type": kind, "content-length": len(GOOD)})
-    with Raw(port) as raw:
-        raw.send(head + GOOD)
-        check(raw.answer(), 415)
 
 
 MESSAGES = CHAT["messages"]
@@ -384,168 +333,7 @@ def test_wrong_fields(port, auth, path, body, param):
         assert error["param"] == param, error
 
 
-# Framing.
-
-
-def head_of(auth, *lines, method=b"POST", target=b"/v1/jobs"):
-    return (method + b" " + target + b" HTTP/1.1\r\nhost: synq\r\n"
-            + f"authorization: {auth['authorization']}\r\n".encode()
-            + b"content-type: application/json\r\n"
-            + b"".join(line + b"\r\n" for line in lines) + b"\r\n")
-
-
-BODY = json.dumps({**JOB, "metadata": {"bad": "yes"}}).encode()
-LENGTH = b"content-length: %d" % len(BODY)
-CHUNKS = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
-FRAMING = {
-    "length and chunked": ((LENGTH, b"transfer-encoding: chunked"), CHUNKS),
-    "chunked and length": ((b"transfer-encoding: chunked", LENGTH), CHUNKS),
-    "two lengths": ((LENGTH, LENGTH), BODY),
-    "two different lengths": ((LENGTH, b"content-length: 5"), BODY),
-    "list of lengths": ((LENGTH + b", %d" % len(BODY),), BODY),
-    "signed length": ((b"content-length: +%d" % len(BODY),), BODY),
-    "negative length": ((b"content-length: -1",), BODY),
-    "hexadecimal length": ((b"content-length: 0x%x" % len(BODY),), BODY),
-    "overflowing length": ((b"content-length: 18446744073709551999",), BODY),
-    "empty length": ((b"content-length: ",), BODY),
-    "two codings": ((b"transfer-encoding: gzip, chunked",), CHUNKS),
-    "unknown coding": ((b"transfer-encoding: xchunked",), CHUNKS),
-    "chunked twice": ((b"transfer-encoding: chunked",) * 2, CHUNKS),
-    "coding with tab": ((b"transfer-encoding: \x0bchunked",), CHUNKS),
-    "space before colon": ((b"transfer-encoding : chunked",), CHUNKS),
-    "folded": ((LENGTH, b"x-long: a", b" b"), BODY),
-    "no colon": ((LENGTH, b"x-nothing"), BODY),
-    "empty name": ((LENGTH, b": x"), BODY),
-    "NUL in a value": ((LENGTH, b"x-nul: a\0b"), BODY),
-    "control byte in a value": ((LENGTH, b"x-ctl: a\x07b"), BODY),
-    "bare CR in a value": ((LENGTH, b"x-cr: a\rb"), BODY),
-    "bare LF in a head": ((LENGTH, b"x-lf: a\nb: c"), BODY),
-    "second host": ((LENGTH, b"host: other"), BODY),
-    "chunk size with 0x": ((b"transfer-encoding: chunked",), b"0x5\r\nhello\r\n0\r\n\r\n"),
-    "chunk size with sign": ((b"transfer-encoding: chunked",), b"+5\r\nhello\r\n0\r\n\r\n"),
-    "chunk size too long": ((b"transfer-encoding: chunked",), b"0" * 17 + b"5\r\nhello\r\n0\r\n\r\n"),
-    "chunk size overflows": ((b"transfer-encoding: chunked",), b"FFFFFFFFFFFFFFFF\r\nx"),
-    "chunk size empty": ((b"transfer-encoding: chunked",), b"\r\nhello\r\n0\r\n\r\n"),
-    "chunk with bare LF": ((b"transfer-encoding: chunked",), b"5\nhello\n0\n\n"),
-    "chunk longer than said": ((b"transfer-encoding: chunked",), b"5\r\nhelloo\r\n0\r\n\r\n"),
-}
-
-
-@pytest.mark.parametrize("name", list(FRAMING))
-def test_framing(port, auth, name):
-    """400 (501 for a coding that is not known), and closed: what follows on
-    the connection cannot be told from the body."""
-    lines, body = FRAMING[name]
-    smuggled = build("GET", "/v1/models", auth)
-    with Raw(port) as raw:
-        raw.send(head_of(auth, *lines) + body + smuggled)
-        answer = raw.answer()
-        assert answer is not None, "closed without a word"
-        assert answer.status in ((400, 501) if "coding" in name else (400, 413)), answer
-        check(answer, answer.status)
-        assert raw.answer() is None, "what followed was taken for a request"
-
-
-RAW = {
-    "bare LF": b"GET /v1/models HTTP/1.1\nhost: synq\n\n",
-    "no host": b"GET /v1/models HTTP/1.1\r\n\r\n",
-    "no version": b"GET /v1/models\r\n\r\n",
-    "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "HTTP/1.2x": b"GET /v1/models HTTP/1.11\r\nhost: synq\r\n\r\n",
-    "two spaces": b"GET  /v1/models HTTP/1.1\r\nhost: synq\r\n\r\n",
-    "NUL": b"GET /v1/mod\0els HTTP/1.1\r\nhost: synq\r\n\r\n",
-    "garbage": bytes(range(128, 256)) * 4 + b"\r\n\r\n",
-    "TLS": bytes.fromhex("16030100c8010000c40303") + b"\0" * 200 + b"\r\n\r\n",
-    "method in no token": b"G@T /v1/models HTTP/1.1\r\nhost: synq\r\n\r\n",
-    "leading space": b" GET /v1/models HTTP/1.1\r\nhost: synq\r\n\r\n",
-    "chunked in 1.0": b"POST /v1/jobs HTTP/1.0\r\nhost: synq\r\n"
-                      b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-}
-
-
-@pytest.mark.parametrize("name", list(RAW))
-def test_no_request(port, auth, name):
-    with Raw(port) as raw:
-        raw.send(RAW[name])
-        answer = raw.answer()
-        assert answer is not None, "closed without a word"
-        assert answer.status in (400, 405, 414, 505), answer
-        check(answer, answer.status)
-        assert raw.is_closed(15)
-
-
-def test_expectations(port, auth):
-    with Raw(port) as raw:
-        raw.send(head_of(auth, b"content-length: 2", b"expect: 100-continue"))
-        assert raw.answer(skip_interim=False).status == 100
-        raw.send(b"{}")
-        check(raw.answer(), 400)
-    with Raw(port) as raw:
-        raw.send(head_of(auth, b"content-length: 2", b"expect: miracles"))
-        check(raw.answer(), 417)
-    with Raw(port) as raw:
-        raw.send(build("POST", "/v1/jobs", {"expect": "100-continue", "content-length": 2}))
-        check(raw.answer(skip_interim=False), 401)
-
-
-def test_pipelined_requests_are_answered_in_order(port, auth):
-    with Raw(port) as raw:
-        raw.send(build("GET", "/v1/models/fast", auth) + build("GET", "/v1/nothing", auth)
-                 + build("POST", "/v1/jobs", auth, b"{") + build("GET", "/v1/models/slow", auth))
-        answers = [raw.answer() for _ in range(4)]
-        assert [one.status for one in answers] == [200, 404, 400, 200]
-        assert answers[0].json()["id"] == "fast" and answers[3].json()["id"] == "slow"
-        assert len({one.headers["x-request-id"] for one in answers}) == 4
-
-
-def test_headers_of_safety(port, auth):
-    with Raw(port) as raw:
-        for path in ("/v1/models", "/v1/nothing"):
-            raw.send(build("GET", path, auth))
-            headers = raw.answer().headers
-            assert headers["cache-control"] == "no-store"
-            assert headers["x-content-type-options"] == "nosniff"
-            assert "server" not in headers or not any(c.isdigit() for c in headers["server"])
-
-
-# Slowness.
-
-
-def test_header_drip(port, auth):
-    """Ten seconds for a head, however many bytes keep coming."""
-    began = time.monotonic()
-    with Raw(port, 30) as raw:
-        stopped = threading.Event()
-
-        def drip():
-            raw.send(b"GET /v1/models HTTP/1.1\r\n")
-            while not stopped.wait(0.25) and raw.send(b"x: y\r\n"):
-                pass
-        thread = threading.Thread(target=drip)
-        thread.start()
-        try:
-            answer = raw.answer()
-        except ConnectionResetError:
-            answer = None
-        took = time.monotonic() - began
-        stopped.set()
-        thread.join()
-        if answer is not None:
-            check(answer, 408)
-        assert 8 <= took <= 13
-
-
-@pytest.mark.long
-def test_body_drip(port, auth):
-    """30 s and the time at the least rate for a body."""
-    began = time.monotonic()
-    with Raw(port, 60) as raw:
-        raw.send(head_of(auth, b"content-length: 1000"))
-        while time.monotonic() - began < 50 and raw.send(b"x"):
-            if raw.is_closed(0.2) or raw.rest:
-                break
-        check(raw.answer(), 408)
-        assert time.monotonic() - began < 45
+# Those that do not end what they began.
 
 
 def test_many_half_open_requests_stop_nobody(port, auth, api):
@@ -563,9 +351,10 @@ def test_many_half_open_requests_stop_nobody(port, auth, api):
 
 
 def test_a_body_that_ends_early_makes_no_job(port, auth):
+    body = json.dumps({**JOB, "metadata": {"bad": "yes"}}).encode()
     for _ in range(20):
         with Raw(port) as raw:
-            raw.send(head_of(auth, LENGTH) + BODY[:-1])
+            raw.send(build("POST", "/v1/jobs", auth, body)[:-1])
 
 
 def test_nothing_died(system, api):
