@@ -4,8 +4,6 @@ of its own and on one that was there before; in the end nothing has died, and
 neither memory nor descriptors have grown."""
 
 import email.utils
-import pathlib
-import re
 import secrets
 import socket
 import threading
@@ -15,6 +13,7 @@ import zlib
 import pytest
 
 from http_vectors import VECTORS
+from proc import Process
 from system import wait_for
 from wire import Answer, Raw, build, parse_head
 
@@ -30,30 +29,11 @@ SAFETY = {
 }
 
 
-class Intake:
-    """One process, as /proc shows it."""
-
+class Intake(Process):
     def __init__(self, system):
         row = min(system.processes("intake"), key=lambda one: one["name"])
+        super().__init__(row["pid"])
         self.port = row["port"]
-        self.proc = pathlib.Path("/proc") / str(row["pid"])
-        self.began = self.start_time()
-
-    def start_time(self):
-        stat = (self.proc / "stat").read_text()
-        state, *rest = stat.rpartition(")")[2].split()
-        assert state not in "ZX", "the intake died"
-        return rest[18]
-
-    def check_alive(self):
-        assert self.start_time() == self.began, "the intake was started again"
-
-    def descriptors(self):
-        return len(list((self.proc / "fd").iterdir()))
-
-    def memory_kib(self):
-        text = (self.proc / "smaps_rollup").read_text()
-        return int(re.search(r"^Pss_Anon:\s+(\d+)", text, re.M)[1])
 
 
 class Wire(Raw):
