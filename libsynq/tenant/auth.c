@@ -18,8 +18,10 @@
  *
  * Failure modes: PostgreSQL does not answer: an entry of up to an hour is used
  * as it is, and asked for again after a second; without one the answer is
- * UNABLE.  A key changes while its load is on its way: what the load brings
- * may be older than the change, so it is loaded again.
+ * UNABLE.  A server that is silent is found by a load that takes too long: who
+ * waits for it is served from the entry, and until a load succeeds nobody
+ * waits any more.  A key changes while its load is on its way: what the load
+ * brings may be older than the change, so it is loaded again.
  *
  * Whoever has no valid secret learns nothing: an unknown key costs the same
  * hash and comparison as a known one with a wrong secret, and gets the same
@@ -31,6 +33,8 @@
 #define UNKNOWN_US (5 * SECOND_US)
 #define MAX_AGE_US (3600 * SECOND_US)
 #define AGAIN_US SECOND_US
+/* A healthy load takes a millisecond; longer counts as unreachable. */
+#define PATIENCE_US (SECOND_US / 2)
 #define KEY_ID_CHARS 16
 #define HASH_BYTES 32
 
@@ -41,6 +45,7 @@ struct entry {
 	struct load *load;         /* on its way; NULL = none */
 	int loaded;                /* 0: nothing of the below counts yet */
 	int found;                 /* 0 = there is no such key */
+	int doubtful; /* the last load failed, or is taking too long */
 	struct synq_key_row row;
 	uint64_t loaded_us;
 	uint64_t again_us; /* not asked for again before that */
@@ -52,6 +57,7 @@ struct load {
 	struct synq_auth *auth; /* NULL = it was freed */
 	struct entry *entry;
 	struct synq_list waiters;
+	struct synq_timer *patience; /* of the waiters; NULL = no way around */
 	int outdated; /* the key changed since it was asked for */
 };
 
@@ -193,17 +199,37 @@ waiter_tell(const struct load *load, struct waiter *waiter, int able)
 
 /* ---- loads ---- */
 
-/* The end of ${load}: tell all who wait.  They may free the authenticator. */
+/* Tell all who wait for ${load}.  They may free the authenticator. */
 static void
-load_end(struct load *load, int able)
+load_tell(struct load *load, int able)
 {
-	struct synq_auth *auth;
-
 	while (load->auth != NULL && load->waiters.count > 0)
 		waiter_tell(load,
 		    SYNQ_CONTAINER(
 			synq_list_shift(&load->waiters), struct waiter, link),
 		    able);
+}
+
+/* It takes too long: who waits is served from the entry, if that will do. */
+static void
+load_on_patience(void *ctx)
+{
+	struct load *load = ctx;
+
+	if (!entry_bearable(load->auth, load->entry))
+		return;
+	load->entry->doubtful = 1;
+	load_tell(load, 1);
+}
+
+/* The end of ${load}. */
+static void
+load_end(struct load *load, int able)
+{
+	struct synq_auth *auth;
+
+	synq_timer_free(&load->patience);
+	load_tell(load, able);
 	auth = load->auth;
 	synq_list_remove(auth != NULL ? &auth->loads : &orphans, &load->link);
 	if (auth != NULL) {
@@ -218,6 +244,7 @@ static void
 load_fail(struct load *load)
 {
 	load->entry->again_us = synq_loop_now_us(load->auth->loop) + AGAIN_US;
+	load->entry->doubtful = 1;
 	load_end(load, entry_bearable(load->auth, load->entry));
 }
 
@@ -242,6 +269,7 @@ load_on_found(void *ctx, int rc, const struct synq_key_row *row)
 		return;
 	}
 	entry->loaded = 1;
+	entry->doubtful = 0;
 	entry->loaded_us = synq_loop_now_us(load->auth->loop);
 	entry->found = row != NULL;
 	if (row != NULL)
@@ -274,6 +302,11 @@ load_new(struct synq_auth *auth, struct entry *entry)
 	}
 	entry->load = load;
 	synq_list_push(&auth->loads, &load->link);
+	if (entry_bearable(auth, entry)) {
+		load->patience =
+		    synq_timer_new(auth->loop, load_on_patience, load);
+		synq_timer_start(load->patience, PATIENCE_US);
+	}
 	return 0;
 }
 
@@ -326,6 +359,7 @@ synq_auth_free(struct synq_auth **auth)
 		struct load *load = SYNQ_CONTAINER(link, struct load, link);
 
 		load_forget(load, NULL);
+		synq_timer_free(&load->patience);
 		load->auth = NULL;
 		load->entry = NULL;
 		synq_list_push(&orphans, link);
@@ -359,7 +393,7 @@ read_header(struct synq_slice header, struct synq_key_parts *ret)
 
 /*
  * 1 and ${ret_able} if ${entry} is used as it is, now; 0 if the store is being
- * asked.
+ * asked and is worth waiting for.
  */
 static int
 settle_now(struct synq_auth *auth, struct entry *entry, int *ret_able)
@@ -371,11 +405,11 @@ settle_now(struct synq_auth *auth, struct entry *entry, int *ret_able)
 	if (*ret_able && !synq_pg_healthy(auth->pg))
 		return 1;
 	if (entry->load != NULL)
-		return 0;
+		return *ret_able && entry->doubtful;
 	if (*ret_able && synq_loop_now_us(auth->loop) < entry->again_us)
 		return 1;
 	if (load_new(auth, entry) == 0)
-		return 0;
+		return *ret_able && entry->doubtful;
 	return 1;
 }
 

@@ -58,6 +58,49 @@ synq_loop_wall_us(const struct synq_loop *loop)
 	return wall_us;
 }
 
+/* The one timer that can run at a time here. */
+struct synq_timer {
+	synq_loop_fn *fn;
+	void *ctx;
+	uint64_t due_us; /* 0 = stopped */
+};
+static struct synq_timer timer;
+
+struct synq_timer *
+synq_timer_new(struct synq_loop *loop, synq_loop_fn *fn, void *ctx)
+{
+	(void)loop;
+	assert_null(timer.fn);
+	timer.fn = fn;
+	timer.ctx = ctx;
+	return &timer;
+}
+
+void
+synq_timer_start(struct synq_timer *at, uint64_t delay_us)
+{
+	at->due_us = now_us + delay_us;
+}
+
+void
+synq_timer_free(struct synq_timer **at)
+{
+	if (*at != NULL)
+		**at = (struct synq_timer){ .due_us = 0 };
+	*at = NULL;
+}
+
+/* Let ${us} pass. */
+static void
+pass(uint64_t us)
+{
+	now_us += us;
+	if (timer.due_us != 0 && timer.due_us <= now_us) {
+		timer.due_us = 0;
+		timer.fn(timer.ctx);
+	}
+}
+
 int
 synq_pg_healthy(const struct synq_pg *pg)
 {
@@ -372,8 +415,59 @@ test_failed_load_falls_back(void **state)
 	assert_int_equal(check(header, &told), SYNQ_AUTH_OK);
 	assert_int_equal(asked, 2);
 	now_us += SECOND_US;
-	assert_int_equal(check(header, &told), -1);
+	assert_int_equal(check(header, &told), SYNQ_AUTH_OK);
 	assert_int_equal(asked, 3);
+}
+
+/*
+ * A database that is silent holds nobody up for long: who waits is served from
+ * the old entry, whoever comes then does not wait at all, and when it answers
+ * again all is as before.
+ */
+static void
+test_silent_database_is_not_waited_for(void **state)
+{
+	const struct synq_key_row row_now = row();
+	struct told told = { 0 };
+
+	(void)state;
+	load();
+	now_us += 60 * SECOND_US;
+	assert_int_equal(check(header, &told), -1);
+	pass(SECOND_US / 2 - 1);
+	assert_int_equal(told.count, 0);
+	pass(1);
+	assert_int_equal(told.count, 1);
+	assert_int_equal(told.answer, SYNQ_AUTH_OK);
+	assert_int_equal(check(header, &told), SYNQ_AUTH_OK);
+	pass(5 * SECOND_US);
+	answer(-SYNQ_E_UNCERTAIN, NULL);
+
+	/* It is asked again, in the background. */
+	pass(SECOND_US);
+	assert_int_equal(check(header, &told), SYNQ_AUTH_OK);
+	assert_int_equal(asked, 3);
+	answer(0, &row_now);
+	assert_int_equal(told.count, 1);
+	now_us += 60 * SECOND_US;
+	assert_int_equal(check(header, &told), -1);
+	answer(0, &row_now);
+	assert_int_equal(told.count, 2);
+}
+
+/* Without an entry that will do there is nothing to serve. */
+static void
+test_silent_database_is_waited_for_without_an_entry(void **state)
+{
+	const struct synq_key_row row_now = row();
+	struct told told = { 0 };
+
+	(void)state;
+	assert_int_equal(check(header, &told), -1);
+	pass(4 * SECOND_US);
+	assert_int_equal(told.count, 0);
+	answer(0, &row_now);
+	assert_int_equal(told.answer, SYNQ_AUTH_OK);
 }
 
 static void
@@ -490,6 +584,8 @@ main(void)
 		TEST(test_flush_forgets_all),
 		TEST(test_old_key_is_used_while_the_database_is_away),
 		TEST(test_failed_load_falls_back),
+		TEST(test_silent_database_is_not_waited_for),
+		TEST(test_silent_database_is_waited_for_without_an_entry),
 		TEST(test_without_an_entry_nobody_can_say),
 		TEST(test_forgotten_check_is_not_told),
 		TEST(test_nobody_is_told_after_free),
