@@ -12,7 +12,9 @@
  *
  * A server that is there but does not answer: statement_timeout makes an
  * honest one give up after limit_ms.  After limit_ms without any result the
- * connection gets nothing new, after twice that it is given up.
+ * connection gets nothing new, after twice that it is given up.  An idle
+ * connection asks for nothing once a second, so that silence is found without
+ * traffic too.
  */
 
 #include "pg/connection.h"
@@ -33,6 +35,7 @@
 #define BACKOFF_FIRST_US 50000
 #define BACKOFF_LAST_US 1000000
 #define CONNECT_LIMIT_US 5000000
+#define BEAT_US 1000000
 
 enum state { WAITING, CONNECTING, SETUP, READY };
 
@@ -45,7 +48,7 @@ struct synq_pg_connection {
 	struct synq_watch *watch;
 	struct synq_timer *timer;
 	struct synq_pg_pipeline *pipeline;
-	struct synq_pg_work *setup; /* while it is on its way */
+	struct synq_pg_work *own; /* setup or beat, while it is on its way */
 	struct synq_rand rand;
 	uint64_t backoff_us;
 	uint64_t progress_us; /* the last result, or the start of waiting */
@@ -69,7 +72,7 @@ close_handle(struct synq_pg_connection *connection)
 	synq_watch_free(&connection->watch);
 	PQfinish(connection->handle);
 	connection->handle = NULL;
-	synq_pg_work_free(&connection->setup);
+	synq_pg_work_free(&connection->own);
 	connection->blocked = 0;
 	connection->broken = 0;
 }
@@ -81,8 +84,8 @@ lost(struct synq_pg_connection *connection)
 	uint64_t half_us = connection->backoff_us / 2;
 
 	/* That it has no answer is not the reason. */
-	if (connection->setup)
-		synq_pg_pipeline_abandon(connection->setup);
+	if (connection->own)
+		synq_pg_pipeline_abandon(connection->own);
 	if (connection->pipeline)
 		synq_pg_pipeline_break(connection->pipeline);
 	close_handle(connection);
@@ -156,7 +159,7 @@ start_connecting(struct synq_pg_connection *connection)
 static void
 setup_ended(struct synq_pg_connection *connection)
 {
-	struct synq_pg_work *setup = connection->setup;
+	const struct synq_pg_work *setup = connection->own;
 	const char *role = connection->config->role;
 
 	if (setup->rc) {
@@ -167,11 +170,11 @@ setup_ended(struct synq_pg_connection *connection)
 		connection->broken = 1;
 		return;
 	}
-	synq_pg_work_free(&connection->setup);
+	synq_pg_work_free(&connection->own);
 	connection->state = READY;
 	connection->backoff_us = BACKOFF_FIRST_US;
 	connection->err = (struct synq_err){ 0 };
-	synq_timer_repeat(connection->timer, limit_us(connection));
+	synq_timer_repeat(connection->timer, BEAT_US);
 }
 
 static void
@@ -179,10 +182,12 @@ work_ended(void *ctx, struct synq_pg_work *work)
 {
 	struct synq_pg_connection *connection = ctx;
 
-	if (work == connection->setup)
+	if (work != connection->own)
+		connection->hooks.ended(connection->hooks.ctx, work);
+	else if (connection->state == SETUP)
 		setup_ended(connection);
 	else
-		connection->hooks.ended(connection->hooks.ctx, work);
+		synq_pg_work_free(&connection->own);
 }
 
 static void
@@ -190,10 +195,12 @@ work_again(void *ctx, struct synq_pg_work *work)
 {
 	struct synq_pg_connection *connection = ctx;
 
-	if (work == connection->setup)
+	if (work != connection->own)
+		connection->hooks.again(connection->hooks.ctx, work);
+	else if (connection->state == SETUP)
 		connection->broken = 1;
 	else
-		connection->hooks.again(connection->hooks.ctx, work);
+		synq_pg_work_free(&connection->own);
 }
 
 /* The role and the limit of the session. */
@@ -219,10 +226,27 @@ send_setup(struct synq_pg_connection *connection)
 	(void)snprintf(
 	    limit, sizeof(limit), "%u", connection->config->limit_ms);
 	params[0].slice = synq_slice_text(limit);
-	if (synq_pg_work_new(&transaction, &connection->setup) ||
-	    synq_pg_pipeline_send(connection->pipeline, connection->setup))
+	if (synq_pg_work_new(&transaction, &connection->own) ||
+	    synq_pg_pipeline_send(connection->pipeline, connection->own))
 		return -SYNQ_E_UNAVAILABLE;
 	return flush(connection);
+}
+
+/* Ask for nothing; whatever comes is a sign of life. */
+static void
+beat(struct synq_pg_connection *connection)
+{
+	static const struct synq_pg_statement statement = { "select 1", NULL,
+		0 };
+	const struct synq_pg_transaction transaction = {
+		.statements = &statement,
+		.count = 1,
+	};
+
+	/* On failure break_off has told the timer. */
+	if (!synq_pg_work_new(&transaction, &connection->own) &&
+	    synq_pg_connection_send(connection, connection->own))
+		synq_pg_work_free(&connection->own);
 }
 
 static void
@@ -319,8 +343,12 @@ connection_timer(void *ctx)
 		return;
 	}
 	if (connection->state == READY &&
-	    silence_us(connection) < 2 * limit_us(connection))
+	    silence_us(connection) < 2 * limit_us(connection)) {
+		/* What is under way will tell as much. */
+		if (!synq_pg_pipeline_count(connection->pipeline))
+			beat(connection);
 		return;
+	}
 	(void)synq_fail(
 	    &connection->err, SYNQ_E_UNAVAILABLE, "PostgreSQL does not answer");
 	lost(connection);
