@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "crypto/secret.h"
 #include "kafka/kafka.h"
+#include "metric/metric.h"
 #include "pg/pg.h"
 #include "redis/redis.h"
 #include "service/inner.h"
@@ -62,6 +63,8 @@ synq_service_pg(struct synq_service *service, const char *role,
 	if (rc == 0) {
 		pg.url = url.data;
 		rc = synq_pg_new(service->loop, &pg, ret, err);
+		if (rc == 0)
+			service->pg = *ret;
 	}
 	if (url.data != NULL)
 		synq_secret_erase(url.data, url.bytes);
@@ -120,9 +123,28 @@ synq_service_redis(
 		redis.password = password;
 	}
 	rc = synq_redis_new(service->loop, &redis, ret, err);
+	if (rc == 0)
+		service->redis = *ret;
 	if (password != NULL)
 		synq_secret_erase(password, strlen(password));
 	synq_mem_free(password);
 	synq_secret_free(&secret);
 	return rc;
+}
+
+/*
+ * The pulse runs only between the program's start and its stop, so what it
+ * made is still there.
+ */
+void
+service_watch_stores(struct synq_service *service)
+{
+	if (service->pg != NULL)
+		synq_series_set(
+		    synq_metric_series(service->metrics, SYNQ_M_PG_UP, NULL),
+		    synq_pg_healthy(service->pg));
+	if (service->redis != NULL)
+		synq_series_set(
+		    synq_metric_series(service->metrics, SYNQ_M_REDIS_UP, NULL),
+		    synq_redis_healthy(service->redis));
 }

@@ -8,6 +8,8 @@
 #include "service/service.h"
 
 struct synq_httpd;
+struct synq_pg;
+struct synq_redis;
 struct synq_timer;
 
 #define SERVICE_MAX_CHECKS 32
@@ -38,6 +40,8 @@ struct synq_service {
 	struct synq_timer *drain_limit;
 	struct synq_timer *pulse; /* measures how late timers run */
 	uint64_t pulse_due_us;
+	struct synq_pg *pg;       /* the program's, borrowed; or NULL */
+	struct synq_redis *redis; /* the same */
 	struct synq_uuid boot_id;
 	int64_t started_at; /* wall us */
 	char client_id[256];
@@ -66,6 +70,9 @@ SYNQ_MUST_CHECK int service_note(
 
 /* Remove run/NAME.json if it is that of ${service}. */
 void service_forget(struct synq_service *service);
+
+/* Show in the metrics of ${service} which of its stores answer. */
+void service_watch_stores(struct synq_service *service);
 
 /* Read the configuration of ${service} for the first time; the exit code. */
 int service_configure(struct synq_service *service);

@@ -154,6 +154,7 @@ on_pulse(void *ctx)
 	    series, now_us > service->pulse_due_us
 			? (double)(now_us - service->pulse_due_us) / 1e6
 			: 0.0);
+	service_watch_stores(service);
 	service->pulse_due_us = now_us + PULSE_US;
 	synq_timer_start(service->pulse, PULSE_US);
 }
