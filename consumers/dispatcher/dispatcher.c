@@ -329,4 +329,11 @@ dispatcher_health(void *ctx, struct synq_service *service)
 	synq_health_add(service, "producer",
 	    synq_producer_healthy(dispatcher->producer),
 	    "results cannot be written");
+	/* Without these it goes on with what it has. */
+	if (!synq_pg_healthy(dispatcher->pg))
+		synq_health_degraded(service, "postgresql",
+		    "away: the last providers and models are used");
+	if (!synq_redis_healthy(dispatcher->redis))
+		synq_health_degraded(
+		    service, "redis", "away: answers go by the recorder");
 }
