@@ -116,7 +116,8 @@ check_process(struct check *check, struct synq_json unit)
 		ready =
 		    program_is_ready(check->cli->dir, text, (pid_t)pid, &why);
 	if (ready)
-		check_ok(check, text, "ready");
+		check_ok(check, text, "ready%s%s", why.bytes == 0 ? "" : ": ",
+		    why.bytes == 0 ? "" : why.data);
 	else
 		check_fail(check, text,
 		    "not ready%s%s: see %s/log/%s.log, or repeat after "

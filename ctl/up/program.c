@@ -56,18 +56,27 @@ program_read_note(const char *dir, const char *name, struct program_note *ret)
 	return rc;
 }
 
-/* The lines of ${body} that tell of failures, as one line. */
+/*
+ * The lines of ${body} that tell of failures ("[-]name failed: detail"), or, if
+ * there is no failure, of what it does without ("[+]name ok: detail"), as one.
+ */
 static void
-add_failures(struct synq_buf *why, const char *body)
+add_lines(struct synq_buf *why, const char *body, int ready)
 {
 	size_t count = 0;
 
 	while (*body != '\0') {
 		size_t bytes = strcspn(body, "\n");
+		const char *ok = strstr(body, " ok: ");
 
-		if (bytes > 3 && strncmp(body, "[-]", 3) == 0)
+		if (!ready && strncmp(body, "[-]", 3) == 0)
 			synq_buf_printf(why, "%s%.*s", count++ > 0 ? "; " : "",
 			    (int)bytes - 3, body + 3);
+		else if (ready && strncmp(body, "[+]", 3) == 0 && ok != NULL &&
+			 ok < body + bytes)
+			synq_buf_printf(why, "%s%.*s %.*s",
+			    count++ > 0 ? "; " : "", (int)(ok - body) - 3,
+			    body + 3, (int)(body + bytes - ok) - 5, ok + 5);
 		body += bytes + (body[bytes] == '\n');
 	}
 }
@@ -86,12 +95,12 @@ program_is_ready(
 		return 0;
 	}
 	synq_buf_init(&body, 64 * 1024);
-	rc = ask_http(note.health_port, "/readyz", &status, &body);
+	rc = ask_http(note.health_port, "/readyz?verbose", &status, &body);
 	if (rc != 0)
 		synq_buf_printf(why, "its health port %u does not answer",
 		    (unsigned)note.health_port);
-	else if (status != 200 && body.bytes > 0)
-		add_failures(why, body.data);
+	else if (body.bytes > 0)
+		add_lines(why, body.data, status == 200);
 	synq_buf_done(&body);
 	return rc == 0 && status == 200;
 }

@@ -28,7 +28,7 @@ SYNQ_MUST_CHECK int program_read_note(
 
 /*
  * Is the instance ${name} of ${dir}, which runs as ${pid}, ready?  What it
- * waits for is appended to ${why} as one line.  1 or 0.
+ * waits for, or does without, is appended to ${why} as one line.  1 or 0.
  */
 int program_is_ready(
     const char *dir, const char *name, pid_t pid, struct synq_buf *why);

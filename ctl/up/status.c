@@ -97,6 +97,7 @@ static void
 add_health(const char *dir, const struct process *process, struct synq_buf *out)
 {
 	struct synq_buf why;
+	int ready = 0;
 
 	if (process->pid == 0 || (strcmp(process->state, "ready") != 0 &&
 				     process->program[0] == '\0')) {
@@ -112,10 +113,13 @@ add_health(const char *dir, const struct process *process, struct synq_buf *out)
 		if (!ask_listens((uint16_t)process->port))
 			synq_buf_text(&why, "it takes no connections");
 	} else {
-		program_is_ready(dir, process->name, (pid_t)process->pid, &why);
+		ready = program_is_ready(
+		    dir, process->name, (pid_t)process->pid, &why);
 	}
 	if (why.bytes == 0)
 		synq_buf_text(out, "ready");
+	else if (ready)
+		synq_buf_printf(out, "degraded: %s", why.data);
 	else
 		synq_buf_printf(out, "not ready: %s", why.data);
 	synq_buf_done(&why);
