@@ -6,7 +6,8 @@
  *
  * Failure modes:
  * - the key names a job: that job is answered, nothing is produced;
- * - the log does not take the record: 503, nothing happened;
+ * - the log does not take the record, or is known to be away: 503 at once,
+ *   nothing happened;
  * - no acknowledgement in time: 503 with the id, and a cancel goes out as soon
  *   as the log answers, because the record may be there;
  * - the client leaves: before the produce nothing happened; after it the job is
@@ -191,6 +192,7 @@ accept_on_ack(void *ctx, int rc, int64_t offset)
 	char id[SYNQ_JOB_ID_CHARS + 1];
 
 	(void)offset;
+	log_answered(call->intake, rc);
 	if (rc == 0 || acceptance->ended) { /* a result tells as well */
 		accept_settle(acceptance, 1);
 		if (call->stage == API_ACCEPTING)
@@ -307,7 +309,7 @@ accept_send(struct acceptance *acceptance)
 		.ack = accept_on_ack,
 		.ctx = call,
 	};
-	return synq_producer_send(intake->producer, &record);
+	return log_send(intake, &record);
 }
 
 /* Put the request on the log. */
@@ -317,6 +319,13 @@ accept_produce(struct acceptance *acceptance)
 	struct api_call *call = acceptance->call;
 	struct intake *intake = call->intake;
 
+	if (!log_takes(intake)) {
+		accept_settle(acceptance, 0);
+		api_refuse(call, &accept_busy,
+		    "Requests cannot be written down at the moment: nothing "
+		    "was accepted. Try again in a second.");
+		return;
+	}
 	if (accept_waits(acceptance))
 		accept_wait(acceptance);
 	else

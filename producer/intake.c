@@ -238,8 +238,7 @@ intake_health(void *ctx, struct synq_service *service)
 
 	synq_health_add(service, "models", intake->catalog != NULL,
 	    "models are not loaded yet");
-	synq_health_add(service, "kafka",
-	    synq_producer_healthy(intake->producer),
+	synq_health_add(service, "kafka", log_takes(intake),
 	    "requests cannot be written down");
 	/*
 	 * Without these it goes on: known keys are cached, answers come back

@@ -15,6 +15,7 @@
 #include "base/slice.h"
 #include "base/uuid.h"
 #include "job/id.h"
+#include "log.h"
 
 struct synq_auth;
 struct synq_catalog;
@@ -51,6 +52,7 @@ struct intake {
 	struct synq_catalog *catalog; /* models, without credentials */
 	struct synq_timer *refresh;   /* of the catalog */
 	struct synq_timer *linger;    /* the last cancels go out */
+	struct log_watch log;
 	struct waits *waits;
 	struct withdrawals *withdrawals;
 	struct synq_buf scratch;  /* one encoded record */

@@ -31,6 +31,9 @@ static const struct api_error jobs_unable = {
 	.status = 503, .code = "service_unavailable", .retry_after_s = 1
 };
 
+static const char jobs_no_result[] =
+    "Results cannot be read at the moment. Try again in a second.";
+
 /* The job that the path of ${call} names; 0, or -1 and it was answered. */
 static int
 jobs_find_id(struct api_call *call)
@@ -128,6 +131,7 @@ struct result_wait {
 	struct api_call *call;
 	struct waiter waiter;
 	uint64_t limit_us;
+	int unable; /* the row could not be read */
 };
 
 static void
@@ -158,7 +162,9 @@ jobs_on_result(void *ctx, const struct wait_result *result)
 		render_result(call, result);
 		return;
 	}
-	if (call->exchange == NULL)
+	if (wait->unable)
+		api_refuse(call, &jobs_unable, jobs_no_result);
+	if (wait->unable || call->exchange == NULL)
 		return;
 	synq_buf_init(&body, 4096);
 	render_brief(call, &body);
@@ -186,6 +192,27 @@ jobs_wait(struct result_wait *wait)
 		wait_start(call->intake->waits, &wait->waiter, &request);
 }
 
+/*
+ * The row could not be read.  Redis may tell, or have told, what became of the
+ * job; if not, nobody can say.
+ */
+static void
+jobs_result_unable(struct result_wait *wait)
+{
+	struct api_call *call = wait->call;
+	struct intake *intake = call->intake;
+	struct wait_result kept;
+
+	wait->unable = 1;
+	if (wait_kept(intake->waits, &call->principal.organization_id,
+		&call->job_id, &kept))
+		jobs_on_result(wait, &kept);
+	else if (synq_loop_now_us(intake->loop) < wait->limit_us)
+		jobs_wait(wait);
+	else
+		jobs_on_result(wait, NULL);
+}
+
 static void
 jobs_on_result_row(void *ctx, int rc, const struct synq_job_row *rows,
     size_t count, int64_t as_of)
@@ -200,9 +227,7 @@ jobs_on_result_row(void *ctx, int rc, const struct synq_job_row *rows,
 		result.body = rows[0].body;
 		render_result(call, &result);
 	} else if (rc != 0) {
-		api_refuse(call, &jobs_unable,
-		    "Results cannot be read at the moment. Try again in a "
-		    "second.");
+		jobs_result_unable(call->data);
 	} else if (count == 1 || jobs_still_to_come(call, as_of)) {
 		if (count == 1)
 			call->job_state = rows[0].state;

@@ -82,6 +82,7 @@ withdraw_on_ack(void *ctx, int rc, int64_t offset)
 	struct withdrawal *withdrawal = ctx;
 
 	(void)offset;
+	log_answered(withdrawal->owner->intake, rc);
 	synq_list_remove(&withdrawal->owner->sent, &withdrawal->link);
 	withdraw_end_try(withdrawal, rc);
 }
@@ -113,7 +114,7 @@ withdraw_produce(struct withdrawal *withdrawal)
 		.ack = withdraw_on_ack,
 		.ctx = withdrawal,
 	};
-	rc = synq_producer_send(intake->producer, &record);
+	rc = log_send(intake, &record);
 	if (rc == 0)
 		synq_list_push(&owner->sent, &withdrawal->link);
 	return rc;
@@ -157,7 +158,10 @@ withdraw_send(struct withdrawals *withdrawals, const struct synq_cancel *cancel,
 	withdrawal->cancel = *cancel;
 	withdrawal->fn = fn;
 	withdrawal->ctx = ctx;
-	if (withdraw_produce(withdrawal) == 0)
+	/* Somebody waits for what was asked for, and can ask again. */
+	if ((cancel->reason != SYNQ_CANCEL_ASKED ||
+		log_takes(withdrawals->intake)) &&
+	    withdraw_produce(withdrawal) == 0)
 		return;
 	synq_list_push(&withdrawals->refused, &withdrawal->link);
 	synq_timer_start(withdrawals->soon, 0);

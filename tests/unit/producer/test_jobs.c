@@ -206,7 +206,7 @@ test_jobs_says_503_without_postgresql(void **state)
 	size_t i;
 
 	exchanges[0] = ask(world, "GET", &job, "");
-	exchanges[1] = ask(world, "GET", &job, "/result");
+	exchanges[1] = ask(world, "GET", &job, "/result?wait=0");
 	exchanges[2] = world_send(world, "GET", "/v1/jobs", NULL, NULL);
 	for (i = 0; i < 3; i++)
 		world_answer_error(world, i, -SYNQ_E_UNAVAILABLE);
@@ -344,6 +344,45 @@ test_result_comes_while_somebody_waits(void **state)
 	world_pass(world, SECOND / 10);
 	world_reply(world, &reply);
 	assert_int_equal(200, world_status(exchange));
+}
+
+/* Without PostgreSQL the answer may still come by Redis. */
+static void
+test_result_comes_without_postgresql(void **state)
+{
+	struct world *world = *state;
+	struct synq_uuid job = world_id(1);
+	struct synq_exchange *told = ask(world, "GET", &job, "/result?wait=30");
+	const struct synq_reply reply = { .job_id = job,
+		.state = SYNQ_JOB_SUCCEEDED,
+		.answer_status = 200,
+		.has_body = 1,
+		.body = synq_slice_text("{\"a\":1}") };
+
+	world_answer_error(world, 0, -SYNQ_E_TIMEOUT);
+	assert_int_equal(0, world_status(told));
+	world_reply(world, &reply);
+	assert_int_equal(200, world_status(told));
+	assert_string_equal("{\"a\":1}", world_body(told));
+}
+
+/* Nobody could say what the job is: not even that it is queued. */
+static void
+test_result_is_503_in_the_end_without_postgresql(void **state)
+{
+	struct world *world = *state;
+	struct synq_uuid job = world_id(1);
+	struct synq_exchange *exchange =
+	    ask(world, "GET", &job, "/result?wait=3");
+	size_t i;
+
+	for (i = 0; i < world->query_count; i++) {
+		world_answer_error(world, i, -SYNQ_E_TIMEOUT);
+		world_pass(world, SECOND);
+	}
+	world_expect_error(
+	    exchange, 503, "server_error", "service_unavailable", NULL);
+	assert_string_equal("1", world_header(exchange, "retry-after"));
 }
 
 static void
@@ -582,6 +621,8 @@ main(void)
 		TEST(test_result_is_answered_from_here_if_it_is_kept),
 		TEST(test_result_waits_two_seconds_unless_told_otherwise),
 		TEST(test_result_comes_while_somebody_waits),
+		TEST(test_result_comes_without_postgresql),
+		TEST(test_result_is_503_in_the_end_without_postgresql),
 		TEST(test_result_refuses_a_wait_that_is_none),
 		TEST(test_cancel_is_answered_when_it_is_on_the_log),
 		TEST(test_cancel_shows_the_state_of_the_job),

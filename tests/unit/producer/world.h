@@ -65,7 +65,8 @@ struct world {
 
 	struct world_record records[WORLD_MAX];
 	size_t record_count;
-	int log_rc; /* what handing over a record gives */
+	int log_rc;   /* what handing over a record gives */
+	int log_away; /* the producer knows of no broker that answers */
 
 	synq_claim_fn *claim_fn; /* the claim that is open */
 	void *claim_ctx;
