@@ -22,6 +22,8 @@
  * client asked not to be doubled.  The intake died between the claim and its
  * end: the key stays "being accepted"; after a while it is STALE, and who
  * asks must look whether the job is there and, if not, make it under its id.
+ * Redis was away when the acceptance ended, or took the claim from a silence
+ * that was given up: it says "being accepted" and PostgreSQL knows better.
  */
 
 #define CLAIM_US (24 * 3600 * INT64_C(1000000))
@@ -256,6 +258,52 @@ ask_pg(struct claim *claim)
 	synq_loop_defer(synq_pg_loop(claim->pg), tell, claim);
 }
 
+static void
+on_look(void *ctx, int rc, const struct synq_pg_rows *const *rows,
+    const struct synq_err *err)
+{
+	struct claim *claim = ctx;
+	struct synq_uuid job_id;
+
+	(void)err;
+	if (rc == 0 && synq_pg_row_count(rows[0]) == 1) {
+		job_id = synq_pg_get_uuid(rows[0], 0, 0);
+		if (synq_uuid_equal(&job_id, &claim->found_id)) {
+			claim->answer = SYNQ_CLAIM_SAME;
+			claim->accepted = 1;
+		}
+	}
+	tell(claim);
+}
+
+/*
+ * Redis says that the job of ${claim} is being accepted: tell what PostgreSQL
+ * says, if it knows that it was.
+ */
+static void
+look_in_pg(struct claim *claim)
+{
+	static const char select[] =
+	    "SELECT job_id FROM operations.idempotency"
+	    " WHERE organization_id = $1 AND key_hash = $2 AND accepted";
+	const struct synq_pg_param params[] = {
+		synq_pg_uuid(&claim->organization_id),
+		synq_pg_bytes(synq_slice_of(claim->key_hash, 32)),
+	};
+	const struct synq_pg_statement statement = { select, params,
+		SYNQ_COUNT(params) };
+	const struct synq_pg_transaction transaction = {
+		.organization_id = &claim->organization_id,
+		.statements = &statement,
+		.count = 1,
+		.done = on_look,
+		.ctx = claim,
+	};
+
+	if (synq_pg_start(claim->pg, &transaction) != 0)
+		tell(claim);
+}
+
 /* ---- Redis ---- */
 
 static void
@@ -331,6 +379,11 @@ on_value(void *ctx, int rc, const struct synq_redis_reply *reply)
 	claim->mine_in_redis = claim->answer == SYNQ_CLAIM_MINE;
 	if (claim->mine_in_redis && !is_old(claim, since.text)) {
 		ask_pg(claim);
+		return;
+	}
+	if (claim->answer == SYNQ_CLAIM_STALE ||
+	    (claim->answer == SYNQ_CLAIM_SAME && !claim->accepted)) {
+		look_in_pg(claim);
 		return;
 	}
 	/* For the day on which Redis cannot say; nobody waits for it. */

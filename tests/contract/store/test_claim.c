@@ -241,6 +241,34 @@ test_stuck_acceptance_becomes_stale(void **state)
 	assert_int_equal(claim("body").claim, SYNQ_CLAIM_SAME);
 }
 
+/*
+ * Redis was away when the acceptance ended: it says "being accepted" until the
+ * claim is stale, and the row knows better.
+ */
+static void
+test_row_tells_what_redis_has_missed(void **state)
+{
+	struct claimed first;
+	struct claimed again;
+
+	(void)state;
+	first = claim("a");
+	assert_int_equal(first.claim, SYNQ_CLAIM_MINE);
+	request.redis = dead;
+	synq_store_settle_claim(&request, 1);
+	request.redis = live;
+	settle_down();
+
+	again = claim("a");
+	assert_int_equal(again.claim, SYNQ_CLAIM_SAME);
+	assert_int_equal(again.accepted, 1);
+	assert_true(synq_uuid_equal(&again.job_id, &first.job_id));
+	request.now_at += MINUTE_US;
+	again = claim("a");
+	assert_int_equal(again.claim, SYNQ_CLAIM_SAME);
+	assert_int_equal(again.accepted, 1);
+}
+
 static void
 test_old_redis_decides_alone_and_the_row_follows(void **state)
 {
@@ -387,6 +415,7 @@ main(void)
 		TEST(test_only_the_owner_settles),
 		TEST(test_keys_of_others_are_other_keys),
 		TEST(test_stuck_acceptance_becomes_stale),
+		TEST(test_row_tells_what_redis_has_missed),
 		TEST(test_old_redis_decides_alone_and_the_row_follows),
 		TEST(test_young_redis_alone_cannot_say),
 		TEST(test_young_redis_yields_to_the_row),
