@@ -9,8 +9,8 @@
  * 3. It is freed when it is answered and no handle refers to it.
  *
  * Failure modes: a fatal error (sending.c rebuilds the handle).  A record that
- * got no report well after the limit is answered UNCERTAIN and becomes an
- * orphan until the report comes.  A record may lie in the log twice.
+ * got no report within the limit is answered UNCERTAIN and becomes an orphan
+ * until the report comes.  A record may lie in the log twice.
  */
 
 #include "kafka/producer.h"
@@ -24,8 +24,6 @@
 #include "kafka/sending.h"
 
 #define TICK_US 100000
-/* librdkafka looks for late records once a second. */
-#define LATE_SLACK_US 2000000
 #define UNHEALTHY_US 3000000
 #define END_POLL_MS 10
 /* What a record may carry beyond key and value. */
@@ -215,7 +213,7 @@ record_report(struct synq_producer *p, const rd_kafka_message_t *message)
 static void
 settle_late(struct synq_producer *p)
 {
-	uint64_t limit_us = p->config.ack_limit_ms * 1000ULL + LATE_SLACK_US;
+	uint64_t limit_us = p->config.ack_limit_ms * 1000ULL;
 	uint64_t now_us = synq_clock_mono_us();
 	struct synq_link *link;
 

@@ -27,6 +27,7 @@
 #define PROBE_US 1000000
 #define END_LIMIT_MS 1000
 #define END_FLUSH_MS 100
+#define SOCKET_MIN_MS 1000
 /* Our own limits come first; these only must not. */
 #define QUEUE_SLACK 1024
 
@@ -49,8 +50,15 @@ build_handle(struct synq_producer *p, struct synq_err *err)
 	synq_kafka_set(&build, "enable.idempotence", "true");
 	synq_kafka_set(&build, "compression.codec", "lz4");
 	synq_kafka_set_number(&build, "linger.ms", config->linger_ms);
-	synq_kafka_set_number(
-	    &build, "message.timeout.ms", config->ack_limit_ms);
+	/*
+	 * Records never time out inside: librdkafka would begin a new epoch
+	 * and send those behind them again, which the broker then cannot know
+	 * for the same.  How long a client waits is ours to decide.
+	 */
+	synq_kafka_set(&build, "message.timeout.ms", "0");
+	synq_kafka_set_number(&build, "socket.timeout.ms",
+	    config->ack_limit_ms < SOCKET_MIN_MS ? SOCKET_MIN_MS
+						 : config->ack_limit_ms);
 	synq_kafka_set_number(&build, "queue.buffering.max.messages",
 	    (uint64_t)config->max_queued + QUEUE_SLACK);
 	synq_kafka_set_number(&build, "queue.buffering.max.kbytes",
