@@ -3,7 +3,7 @@ import itertools
 import httpx
 import pytest
 
-pytest.register_assert_rewrite("crowd", "jobs", "proc", "slow", "wire")
+pytest.register_assert_rewrite("crowd", "jobs", "proc", "slow", "traffic", "wire")
 
 from system import System  # noqa: E402
 

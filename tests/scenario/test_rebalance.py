@@ -1,0 +1,156 @@
+"""Programs that join and leave under load, with calls of half a minute among
+fast ones: a planned change loses nothing and repeats no call.
+
+SYNQ_TEST_SEED sets the order of events of the long form (printed).
+"""
+
+import json
+import os
+import random
+import signal
+import threading
+import time
+
+import pytest
+
+from outage import Health
+from system import System, wait_for
+from traffic import Traffic, check_ended_once
+
+LONG_S = 30
+# A program that is told to end waits for its calls so long.
+SETTINGS = (f"service.drain_limit_ms={3 * LONG_S * 1000}",)
+ORGANIZATIONS = 32
+# A long call in so many requests.
+LONG_SHARE = 25
+
+
+@pytest.fixture(scope="module")
+def system():
+    with System({"fast": "lat=1-20", "long": f"lat={LONG_S * 1000}"}, SETTINGS) as one:
+        for program in ("intake", "recorder", "dispatcher"):
+            one.scale(program, 2)
+        one.organizations = [one.organization(f"org {n}") for n in range(ORGANIZATIONS)]
+        yield one
+
+
+class Churn:
+    """Lets programs join and leave.  What waits for calls to end goes on in
+    the background."""
+
+    def __init__(self, system, rand):
+        self.system = system
+        self.rand = rand
+        self.threads = []
+        self.errors = []
+        self.done = []
+
+    def note(self, text):
+        self.done.append(text)
+        print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+    def background(self, *words):
+        def work():
+            try:
+                self.system.synq(*words, limit_s=4 * LONG_S)
+            except BaseException as error:
+                self.errors.append(error)
+        thread = threading.Thread(target=work)
+        thread.start()
+        self.threads.append(thread)
+        self.note("synq " + " ".join(words))
+
+    def running(self, program):
+        return [row["name"] for row in self.system.processes(program) if row["health"] == "ready"]
+
+    def end(self, program):
+        """SIGTERM to one that is not alone; it is started again."""
+        names = self.running(program)
+        if len(names) > 1:
+            name = self.rand.choice(names)
+            self.system.kill(name, signal.SIGTERM)
+            self.note(f"SIGTERM {name}")
+
+    def scale(self, program, counts):
+        self.background("scale", program, str(self.rand.choice(counts)))
+
+    def any(self):
+        program = self.rand.choice(("dispatcher",) * 4 + ("recorder", "intake"))
+        if self.rand.random() < 0.5:
+            self.end(program)
+        elif program == "intake":
+            self.scale(program, (2, 3))  # the first two are asked
+        else:
+            self.scale(program, (1, 2, 3, 4) if program == "dispatcher" else (1, 2, 3))
+
+    def settle(self):
+        for thread in self.threads:
+            thread.join()
+        if self.errors:
+            raise self.errors[0]
+
+
+def events(system, event):
+    """How often the dispatchers and recorders logged ${event}."""
+    return sum(json.loads(line)["event"] == event
+               for log in system.logs() if log.name.startswith(("dispatcher", "recorder"))
+               for line in log.read_text().splitlines() if line.startswith("{"))
+
+
+def traffic_of(system, pause_s):
+    return Traffic(system.ports, system.organizations, pause_s=pause_s,
+                   model=lambda n: "long" if n % LONG_SHARE == 0 else "fast")
+
+
+def check(system, traffic, revoked_before):
+    accepted = traffic.accepted()
+    refused = [answer for _, _, answer in traffic.answers
+               if answer is not None and answer.status != 202]
+    print(f"{len(accepted)} accepted, {len(traffic.long)} of them long; {len(refused)} refused, "
+          f"{len(traffic.answers) - len(accepted) - len(refused)} cut off")
+    assert refused == []
+    assert traffic.long
+    check_ended_once(system, accepted, 4 * LONG_S)
+    assert events(system, "partition.lost") == 0
+    assert events(system, "service.drain_cut") == 0
+    assert events(system, "partition.revoked") > revoked_before, "nothing changed hands"
+
+
+@pytest.mark.timeout(240)
+def test_members_that_join_and_leave_repeat_no_call(system):
+    churn = Churn(system, random.Random(1))
+    before = events(system, "partition.revoked")
+    with traffic_of(system, 0.04) as traffic:
+        time.sleep(2)
+        churn.background("scale", "dispatcher", "4")
+        time.sleep(6)
+        churn.background("scale", "recorder", "3")
+        churn.end("dispatcher")
+        time.sleep(3)
+        churn.end("recorder")
+        churn.background("scale", "dispatcher", "3")
+        time.sleep(3)
+        churn.end("intake")
+        time.sleep(2)
+    churn.settle()
+    check(system, traffic, before)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_five_minutes_of_joining_and_leaving(system):
+    seed = int(os.environ.get("SYNQ_TEST_SEED", time.time_ns() % 1000000))
+    print(f"SYNQ_TEST_SEED={seed}")
+    churn = Churn(system, random.Random(seed))
+    before = events(system, "partition.revoked")
+    system.scale("dispatcher", 4)
+    until = time.monotonic() + 300
+    with traffic_of(system, 0.03) as traffic:
+        while time.monotonic() < until:
+            time.sleep(churn.rand.uniform(2, 8))
+            churn.any()
+    churn.settle()
+    wait_for("all is well", 60, lambda: all(
+        row["health"] == "ready" for row in system.processes()))
+    check(system, traffic, before)
+    assert len(churn.done) > 30
