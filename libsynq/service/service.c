@@ -23,8 +23,9 @@
  *
  * Failure modes: whatever fails before the loop runs is logged once and ends
  * with 1 (configuration: 3).  A program that does not drain in time is ended
- * all the same: what it had accepted is in the log.  A second SIGTERM or
- * SIGINT ends at once.
+ * all the same: what it had accepted is in the log.  A second SIGTERM
+ * asks for what is being done already (somebody's kill and then a supervisor's
+ * stop are usual); a second SIGINT is a person at a terminal and ends at once.
  */
 
 #define PULSE_US 500000
@@ -120,7 +121,8 @@ on_end(void *ctx, int signum)
 	    SYNQ_F_TEXT("signal", signum == SIGINT ? "INT" : "TERM"),
 	    SYNQ_F_INT("again", service->draining), SYNQ_F_END);
 	if (service->draining) {
-		synq_loop_stop(service->loop);
+		if (signum == SIGINT)
+			synq_loop_stop(service->loop);
 		return;
 	}
 	service->draining = 1;
