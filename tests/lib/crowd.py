@@ -53,11 +53,11 @@ class Crowd:
         self.submitted_s = 0.0
         self.took_s = 0.0
 
-    def run(self, limit_s=150):
+    def run(self, limit_s=150, *, fetch=True):
         """Submit all and fetch every result."""
         began = time.monotonic()
         try:
-            asyncio.run(asyncio.wait_for(self._run(), limit_s))
+            asyncio.run(asyncio.wait_for(self._run(fetch), limit_s))
         except asyncio.TimeoutError:
             raise AssertionError(f"not done in {limit_s} s: {self.where()}") from None
         self.took_s = time.monotonic() - began
@@ -69,11 +69,12 @@ class Crowd:
                 f"repeated {dict(self.repeated)}; such as "
                 + ", ".join(f"{job.key} {job.id} ({job.last})" for job in left[:5]))
 
-    async def _run(self):
+    async def _run(self, fetch):
         began = time.monotonic()
         await self._each(self._submit)
         self.submitted_s = time.monotonic() - began
-        await self._each(self._fetch)
+        if fetch:
+            await self._each(self._fetch)
 
     async def _each(self, step):
         queue = iter(self.jobs)

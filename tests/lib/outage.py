@@ -12,10 +12,12 @@ import os
 import pathlib
 import signal
 import socket
+import struct
 import time
 import urllib.error
 import urllib.request
 
+from committed import committed
 from system import wait_for
 
 STORES = ("redis", "postgresql", "kafka")
@@ -124,12 +126,19 @@ class Outage:
             os.kill(self.supervisor, signal.SIGCONT)
 
     def wait_until_back(self, *names, limit_s=60):
-        """Until each takes connections; returns when the last one did."""
+        """Until each works for a client of its own; returns when the last
+        one did."""
         for name in names:
-            wait_for(f"{name} listens", limit_s, lambda: self._listens(name), 0.01)
+            wait_for(f"{name} is back", limit_s, lambda: self._is_back(name), 0.01)
         return time.monotonic()
 
-    def _listens(self, name):
+    def _is_back(self, name):
+        if name == "kafka":
+            with contextlib.suppress(OSError, AssertionError, struct.error):
+                committed(f"127.0.0.1:{self.ports[name]}", "synq-dispatcher",
+                          "synq.requests.interactive", 0)
+                return True
+            return False
         with socket.socket() as probe:
             probe.settimeout(1)
             return probe.connect_ex(("127.0.0.1", self.ports[name])) == 0

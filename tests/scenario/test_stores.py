@@ -27,6 +27,8 @@ SETTINGS = ("intake.key_refresh_s=1", "pg.limit_ms=2000", "kafka.ack_limit_ms=50
 # The machine may be busy with other things; without a fault these take
 # milliseconds.
 AT_ONCE_S = 2.0
+# Two seconds on a quiet machine (printed by the tests).
+BACK_S = 6.0
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +211,7 @@ def test_without_kafka_new_requests_are_refused_at_once(system, api, outage, mod
     assert len(refused) == len(during)
     assert max(took for _, took, _ in refused) < AT_ONCE_S
     assert all(int(answer.headers["retry-after"]) >= 1 for _, _, answer in refused)
-    assert min(again) - back_at < 2 + AT_ONCE_S
+    assert min(again) - back_at < BACK_S
     assert {answer.status for _, _, answer in traffic.since(0) if answer is not None} <= {202, 503}
 
     check_ended_once(system, [*traffic.accepted(), before["id"]])
@@ -256,7 +258,7 @@ def test_all_away_together(system, api, outage, mode):
     print(f"{mode}: {len(during)} refused, accepted again after {again - back_at:.2f} s")
     assert {answer.status for _, _, answer in during if answer is not None} == {503}
     assert max(took for _, took, _ in during) < AT_ONCE_S
-    assert again - back_at < 2 + AT_ONCE_S
+    assert again - back_at < BACK_S
     check_ended_once(system, [*traffic.accepted(), before["id"]])
 
 
