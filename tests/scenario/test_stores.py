@@ -196,6 +196,7 @@ def test_without_kafka_new_requests_are_refused_at_once(system, api, outage, mod
             time.sleep(4)
             # Nothing that needs no Kafka is held up.
             assert api.get(f"/v1/jobs/{before['id']}").status_code == 200
+            until = time.monotonic()
         back_at = outage.wait_until_back("kafka")
         wait_for("accepted again", 30, lambda: any(
             answer is not None and answer.status == 202
@@ -203,7 +204,7 @@ def test_without_kafka_new_requests_are_refused_at_once(system, api, outage, mod
         time.sleep(1)
     again = [began + took for began, took, answer in traffic.since(back_at)
              if answer is not None and answer.status == 202]
-    during = [one for one in traffic.since(known_at) if one[0] < back_at - 0.5]
+    during = [one for one in traffic.since(known_at) if one[0] < until - 0.5]
     print(f"{mode}: known after {known_at - taken_at:.2f} s, accepted again after "
           f"{min(again) - back_at:.2f} s, {len(during)} refused")
     assert known_at - taken_at < 5
@@ -246,13 +247,13 @@ def test_all_away_together(system, api, outage, mode):
             time.sleep(4)
             known_at = time.monotonic()
             time.sleep(2)
-        gone_until = time.monotonic()
+            until = time.monotonic()
         back_at = outage.wait_until_back(*STORES)
         wait_for("accepted again", 30, lambda: any(
             answer is not None and answer.status == 202
             for _, _, answer in traffic.since(back_at)), 0.01)
         time.sleep(1)
-    during = [one for one in traffic.since(known_at) if one[0] < gone_until - 0.5]
+    during = [one for one in traffic.since(known_at) if one[0] < until - 0.5]
     again = min(began + took for began, took, answer in traffic.since(back_at)
                 if answer is not None and answer.status == 202)
     print(f"{mode}: {len(during)} refused, accepted again after {again - back_at:.2f} s")
