@@ -5,7 +5,7 @@
 #   make contract [T=pg] tests against real servers
 #   make test            every test            make check   every lint
 #   make run             install, boot, push real work through, stop
-#   make bench           the benchmarks        make fuzz    the fuzzers
+#   make bench [ROW=accept]   the benchmarks   make fuzz    the fuzzers
 #   make docs            manual pages and the sample, from the programs
 #   make install         PREFIX=/usr/local DESTDIR=
 #   make clean
@@ -267,7 +267,8 @@ run: deps
 	@compose/run
 
 bench: all $(benches)
-	@for b in $(benches); do echo "== $$b"; $$b || exit 1; done
+	@compose/install bench
+	@tests/bench/run $(subst $(comma), ,$(ROW))
 
 fuzz: deps
 	@compose/install check

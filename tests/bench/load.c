@@ -154,8 +154,12 @@ advance(struct load *load, uint64_t now_ns)
 static void
 run(struct load *load)
 {
+	struct timespec wall;
 	uint64_t now_ns;
 
+	clock_gettime(CLOCK_REALTIME, &wall);
+	load->start_wall_us =
+	    (int64_t)wall.tv_sec * 1000000 + wall.tv_nsec / 1000;
 	load->start_ns = load_now_ns();
 	load->phase = LOAD_WARMING;
 	do {
@@ -215,11 +219,13 @@ report(const struct load *load)
 	struct rusage own;
 
 	getrusage(RUSAGE_SELF, &own);
-	printf("{\"window_s\":%.6f,\"started\":%llu,\"answers\":%llu,"
+	printf("{\"start_us\":%lld,\"window_s\":%.6f,\"started\":%llu,"
+	       "\"answers\":%llu,"
 	       "\"measured\":%llu,\"good\":%llu,\"good_total\":%llu,"
 	       "\"per_s\":%.1f,\"cut\":%llu,\"refused\":%llu,\"left\":%u,"
 	       "\"own_cpu_s\":%.3f,",
-	    window_s, (unsigned long long)load->started,
+	    (long long)load->start_wall_us, window_s,
+	    (unsigned long long)load->started,
 	    (unsigned long long)load->answers,
 	    (unsigned long long)load->seen.count,
 	    (unsigned long long)load->good_measured,

@@ -62,6 +62,7 @@ struct load {
 	struct load_conn *lost; /* to be connected again */
 	int epoll_fd;
 	FILE *log;
+	int64_t start_wall_us;
 	uint64_t start_ns;
 	uint64_t window_from_ns;
 	uint64_t window_until_ns;
