@@ -11,6 +11,7 @@ import time
 import traceback
 
 import report
+import rows_faults
 import rows_speed
 from system import ROOT
 from world import OTHER
@@ -23,6 +24,11 @@ ROWS = {
     "system": rows_speed.system,
     "idle": rows_speed.idle,
     "chat": rows_speed.chat,
+    "kill": rows_faults.kill,
+    "takeover": rows_faults.takeover,
+    "inflight": rows_faults.inflight,
+    "memory": rows_faults.memory,
+    "stop": rows_faults.stop,
 }
 
 
@@ -132,7 +138,7 @@ class Bench:
         text = [f"{self.row}: {self.conditions['commit']}, {self.conditions['date']}\n"]
         for title, flags in (("own time, by function", ["--no-children", "-g", "none"]),
                              ("with what it calls", ["--children", "-g", "none"]),
-                             ("by thread", ["--no-children", "-g", "none", "--sort", "comm,tid"])):
+                             ("by thread", ["--no-children", "-g", "none", "--sort", "tid"])):
             done = subprocess.run(["perf", "report", "--stdio", "-i", str(data), *flags],
                                   capture_output=True, text=True)
             lines = [line for line in done.stdout.splitlines()

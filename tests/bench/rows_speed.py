@@ -45,6 +45,9 @@ def bare_producer(world, window, seconds, core=MEASURED):
 def accept(bench):
     """One intake on a core of its own, everything else on the other."""
     with World() as world, Nginx() as nginx:
+        world.place(OTHER)
+        world.place(MEASURED, "intake")
+        world.warm(bench)
         world.scale("dispatcher", 0)
         world.scale("recorder", 0)
         world.place(OTHER)
@@ -114,6 +117,9 @@ def set_topic(world, setting):
 def accept_one_core(bench):
     """Intake and broker share the measured core."""
     with World() as world:
+        world.place(OTHER)
+        world.place(MEASURED, "intake")
+        world.warm(bench)
         world.scale("dispatcher", 0)
         world.scale("recorder", 0)
         world.place(OTHER)
@@ -278,6 +284,7 @@ def system(bench):
     """Everything on the measured core; load and stub on the other."""
     with World(models={"bench": SMALL}) as world, world.pg() as pg:
         world.place(MEASURED)
+        world.warm(bench)
         mine = [world.supervisor]
         seen = {"jobs": [], "submits": [], "p50": [], "p99": [], "drain": []}
         shares = {name: [] for name in ("intake", "dispatcher", "recorder", "kafka",
@@ -335,6 +342,7 @@ def idle(bench):
     """A job now and then; the client waits for its result by long poll."""
     with World(models={"bench": SMALL}) as world:
         world.place(MEASURED)
+        world.warm(bench)
         seen = {"p50": [], "p99": []}
         others = []
         for number in bench.rounds():
@@ -359,6 +367,7 @@ def chat(bench):
     """The same open loop at the stub, at nginx and through Synq."""
     with World(models={"bench": SMALL}) as world, Nginx() as nginx:
         world.place(MEASURED)
+        world.warm(bench)
         stub_keys = world.folder / "stub-keys"
         stub_keys.write_text(f"{world.stub.key}\n")
         shape = {"kind": "chat", "connections": 32, "rate": 500, "seconds": bench.seconds(8)}

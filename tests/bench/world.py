@@ -141,6 +141,7 @@ class World(System):
 
     def _warm(self):
         """Until the intake knows every model and an answer has come back."""
+        self.sent = 0
         for name in self.models:
             body = json.dumps({"model": name, "messages": [{"role": "user", "content": "x"}]})
             if self.models[name].startswith("lat=0") or self.models[name].startswith("lat=1,"):
@@ -152,6 +153,7 @@ class World(System):
             def question(path=path, body=body, wanted=wanted):
                 return self.ask(path, body)[0] == wanted
             wait_for(f"the model {name} answers", 30, question, 0.2)
+            self.sent += body is not None
 
     def ask(self, path, body=None):
         """Status and text of one request with the default key."""
@@ -193,7 +195,21 @@ class World(System):
         else:
             super().scale(program, count)
 
+    def warm(self, bench, core=OTHER):
+        """A JVM that has just started runs its code by interpreting it: work
+        goes through all of it until that is over, then until all is done."""
+        report = self.load(connections=64, warmup=0, seconds=bench.amount(20, 5),
+                           core=core).wait()
+        with self.pg() as pg:
+            self.sent += report["good_total"]
+            wait_for("the warm-up is done", 180, lambda: self.finished(pg) >= self.sent, 0.2)
+        settle()
+
     # ---- figures
+
+    def finished(self, pg):
+        """Jobs that have ended, by what PostgreSQL holds of the log."""
+        return self.recorded(pg) // 2
 
     def metrics(self, name):
         """All series of a program, by name with labels."""
@@ -214,7 +230,8 @@ class World(System):
                    if key.startswith("synq_kafka_produced_total") and f'"{topic}"' in key)
 
     def recorded(self, pg, topic="synq.results"):
-        """Records of a topic that stand in PostgreSQL."""
+        """Records of a topic that PostgreSQL knows of; of results, two a job:
+        begun and ended, as long as no call fails."""
         row = pg.execute("SELECT sum(next) FROM platform.consumer_offset WHERE topic = %s",
                          [topic]).fetchone()
         return int(row[0] or 0)
