@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import report
 import rows_faults
 import rows_speed
 from system import ROOT
-from world import OTHER
+from world import OTHER, linger_ms
 
 ROWS = {
     "accept": rows_speed.accept,
@@ -81,6 +82,8 @@ def conditions():
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M"),
         "commit": first_line("git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD")
         + ("+" if changed else ""),
+        "nice": os.environ.get("NICE", "0"),
+        "linger.ms": linger_ms(),
         "load before": f"{os.getloadavg()[0]:.1f}",
     }
 
@@ -181,8 +184,12 @@ def main():
     if unknown:
         print(f"no such row: {' '.join(unknown)} (there are: {' '.join(ROWS)})", file=sys.stderr)
         return 2
+    # What runs is taken down whatever ends this.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # What this starts runs beside the measured core unless it is placed there.
     os.sched_setaffinity(0, {OTHER})
+    if os.environ.get("NICE"):
+        os.setpriority(os.PRIO_PROCESS, 0, int(os.environ["NICE"]))
     failed = run(names or list(ROWS))
     if failed:
         print(f"failed: {' '.join(failed)}", file=sys.stderr)

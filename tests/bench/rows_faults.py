@@ -1,5 +1,6 @@
 """Rows about what happens when something ends, and about memory."""
 
+import datetime
 import os
 import select
 import signal
@@ -10,9 +11,9 @@ import psycopg
 import measure
 from crowd import uuid_of
 from measure import Series
-from rows_speed import SMALL, check_all_good, fill, wait_produced
+from rows_speed import SMALL, check_all_good
 from system import wait_for
-from world import MEASURED, PROGRAMS, SERVERS, World
+from world import MEASURED, OTHER, PROGRAMS, SERVERS, World
 
 FINAL = "('succeeded', 'failed', 'cancelled', 'expired')"
 # Calls that take a while, so that some are in flight at every moment.
@@ -50,24 +51,13 @@ class Story:
         return {job for job, at in self.accepted.items() if at <= moment}
 
 
-def unfinished(world, jobs):
-    """Those of ${jobs} without a final row; all of them while nobody answers."""
-    try:
-        with world.pg() as pg:
-            done = {row[0] for row in pg.execute(
-                f"SELECT id::text FROM operations.job WHERE id = ANY(%s::uuid[])"
-                f" AND state IN {FINAL}", [list(jobs)])}
-    except psycopg.OperationalError:
-        return jobs
-    return jobs - done
-
-
 class Watch:
     """Sees from outside when each final row is there: a connection that reads
     what is new, made again when PostgreSQL goes."""
 
     def __init__(self, world):
         self.world = world
+        self.since = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=1)
         self.pg = None
         self.seen = {}  # uuid: wall time in s when it was first seen
 
@@ -77,7 +67,8 @@ class Watch:
                 self.pg = self.world.pg()
             now = time.time()
             for (job,) in self.pg.execute(
-                    f"SELECT id::text FROM operations.job WHERE state IN {FINAL}"):
+                    f"SELECT id::text FROM operations.job WHERE created_at >= %s"
+                    f" AND state IN {FINAL}", [self.since]):
                 self.seen.setdefault(job, now)
         except psycopg.Error:
             if self.pg is not None:
@@ -242,7 +233,7 @@ def inflight(bench):
                 "dispatcher.organization_in_flight=1000")
     each, reached, seconds = [], [], []
     with World(models={"quick": SMALL, "bench": "lat=10000"}, settings=settings) as world:
-        world.place(1)
+        world.place(OTHER)
         world.place(MEASURED, "dispatcher")
         for number in bench.rounds():
             # Calls have been made before, so that what is kept for good is there.
@@ -251,8 +242,10 @@ def inflight(bench):
             world.scale("dispatcher", 1)
             [pid] = world.pids("dispatcher")
             base = world.stub.totals()
-            world.load(model="quick", connections=64, count=2000).wait()
-            wait_for("warmed up", 60, lambda: calls(world) - calls_of(base) >= 2000, 0.2)
+            report = world.load(model="quick", connections=64, count=2000).wait()
+            check_all_good(report, "inflight")
+            wait_for("warmed up", 60, lambda:
+                     calls(world) - calls_of(base) >= report["good_total"], 0.2)
             before_kib = measure.private_kib(pid)
             done = calls(world)
             began = time.monotonic()
@@ -265,14 +258,14 @@ def inflight(bench):
                     most, most_kib = now, measure.private_kib(pid)
                 time.sleep(0.1)
             seconds.append(time.monotonic() - began)
-            filler.wait()
+            filled = filler.wait()["good_total"]
             most_kib = max(most_kib, measure.private_kib(pid))
             each.append((most_kib - before_kib) / max(most, 1))
             reached.append(most)
             bench.say(f"round {number}: {most:,} in flight after {seconds[-1]:.1f} s, "
                       f"{before_kib:,} KiB before, {most_kib:,} KiB then: {each[-1]:.1f} KiB each")
             wait_for("all calls are over", 200,
-                     lambda: calls(world) - done >= wanted + 2000 and in_flight(world) == 0, 0.5)
+                     lambda: calls(world) - done >= filled and in_flight(world) == 0, 0.5)
     value, most = Series(each), Series(reached)
     return [bench.line(
         "inflight", "memory of a call in flight with 10,000 in one dispatcher, stub at 10 s, KiB",
@@ -299,6 +292,7 @@ def memory(bench):
     warmup = bench.amount(20000, 5000)
     idle, growth = {}, {}
     with World(models={"bench": SMALL}) as world:
+        world.place(OTHER, *SERVERS)
         names = {name: world.pids(name)[0] for name in PROGRAMS}
         time.sleep(2)
         for name, pid in names.items():

@@ -7,7 +7,7 @@ import time
 import measure
 from measure import Alone, Series
 from system import ROOT, wait_for
-from world import MEASURED, OTHER, Load, Nginx, World, settle, stub_alone
+from world import MEASURED, OTHER, Load, Nginx, World, linger_ms, settle, stub_alone
 
 # About 720 and 2,048 bytes of answer.
 SMALL, LARGE = "lat=0:pad=440", "lat=0:pad=1760"
@@ -28,7 +28,7 @@ def check_all_good(report, what):
 
 def bare_producer(world, window, seconds, core=MEASURED):
     """librdkafka alone, on the measured core; records per CPU-second."""
-    linger = world.linger_ms()
+    linger = linger_ms()
     done = subprocess.run(
         ["taskset", "-c", str(core), str(ROOT / "build/bench/producer"),
          world.environment["SYNQ_KAFKA"], "bench.bare", str(window), str(seconds), linger],

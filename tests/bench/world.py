@@ -240,10 +240,12 @@ class World(System):
         options.setdefault("model", next(iter(self.models)))
         return Load(self.ports, self.keys, **options)
 
-    def linger_ms(self):
-        """One value for every row: the default, unless the caller chose another."""
-        sample = (ROOT / "docs/synq.yaml.sample").read_text()
-        return os.environ.get("LINGER") or re.search(r"linger_ms: (\d+)", sample).group(1)
+
+
+def linger_ms():
+    """One value for every row: the default, unless the caller chose another."""
+    sample = (ROOT / "docs/synq.yaml.sample").read_text()
+    return os.environ.get("LINGER") or re.search(r"linger_ms: (\d+)", sample).group(1)
 
 
 def stub_alone(folder, models):
