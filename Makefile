@@ -6,6 +6,7 @@
 #   make test            every test            make check   every lint
 #   make run             install, boot, push real work through, stop
 #   make bench [ROW=accept]   the benchmarks   make fuzz    the fuzzers
+#   make chaos           FAULTS=n SEED=s       faults under load, checked
 #   make docs            manual pages and the sample, from the programs
 #   make install         PREFIX=/usr/local DESTDIR=
 #   make clean
@@ -140,15 +141,17 @@ test_programs := $(patsubst tests/%.c,$(OUT)/%,$(test_sources))
 
 every_object := $(lib_objects) $(patsubst %.c,$(O)/%.o,$(foreach f,\
 	$(folders),$(call sources_of,$(f))) $(sort $(wildcard \
-	$(suites:%=tests/%/*/*.c) tests/lib/*.c tests/bench/*.c tests/fuzz/*.c)))
+	$(suites:%=tests/%/*/*.c) tests/lib/*.c tests/bench/*.c tests/fuzz/*.c \
+	tests/fault/*.c)))
 
 .PHONY: all objects tidy deps unit contract test-programs list-tests test \
-	check run bench fuzz fuzz-programs docs install clean
+	check run bench fuzz fuzz-programs fault-programs chaos docs install clean
 all: $(programs) $(lib)
 objects: $(every_object)
 tidy: $(every_object:.o=.tidy)
 test-programs: $(test_programs)
 fuzz-programs: $(fuzzers)
+fault-programs: $(OUT)/fault/proxy $(OUT)/fault/interpose.so
 
 # Installs what is missing; costs nothing when nothing is.  Nested makes know
 # that it has been done.
@@ -239,6 +242,14 @@ $(foreach f,$(fuzzers),$(eval $(call link_rule,$(f),\
 $(fuzzers): link_flags += -fsanitize=fuzzer
 $(fuzzers): extra_libs = -ljson-c
 
+# What the fault tests put between the programs and in front of the C library.
+$(eval $(call link_rule,$(OUT)/fault/proxy,\
+	$(O)/tests/fault/proxy.o $(O)/libsynq/base.a))
+$(O)/tests/fault/interpose.o: HARDEN := -fstack-protector-strong -fPIC
+$(OUT)/fault/interpose.so: $(O)/tests/fault/interpose.o
+	@mkdir -p $(@D)
+	@$(CC) -shared -pthread -o $@ $<
+
 -include $(patsubst %.o,%.d,$(wildcard $(O)/*/*.o $(O)/*/*/*.o $(O)/*/*/*/*.o))
 
 # ---- doing -----------------------------------------------------------------
@@ -277,6 +288,15 @@ fuzz: deps
 # Kept in the tree; tests/check/current-docs fails when they are stale.
 docs: all
 	@docs/generate $(OUT) docs
+
+# LOAD: requests a second.  REPLAY and other flags: tests/fault/chaos.py --help
+FAULTS ?= 200
+SEED ?=
+LOAD ?=
+chaos: deps
+	@compose/install check
+	@SYNQ_INSTALLED=1 tests/fault/run --faults $(FAULTS) \
+		$(if $(SEED),--seed $(SEED)) $(if $(LOAD),--rate $(LOAD))
 
 install: all
 	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man

@@ -37,6 +37,7 @@ struct question {
 	int is_stream;
 	int wants_usage; /* at the end of a stream */
 	uint64_t hash;   /* of the body */
+	uint64_t call;   /* its number, so that no two answers are the same */
 };
 
 /*

@@ -131,8 +131,10 @@ put_front(struct synq_json_writer *w, const struct question *question,
     const char *object, int64_t now_s)
 {
 	int chat = question->kind == QUESTION_CHAT;
+	char print[40];
 	char id[40];
 
+	snprintf(print, sizeof(print), "stub-%" PRIu64, question->call);
 	snprintf(id, sizeof(id), "%s-%016" PRIx64, chat ? "chatcmpl" : "cmpl",
 	    question->hash);
 	synq_json_open(w, '{');
@@ -141,7 +143,7 @@ put_front(struct synq_json_writer *w, const struct question *question,
 	put_number(w, "created", (uint64_t)now_s);
 	synq_json_key(w, "model");
 	synq_json_slice(w, question->model_full);
-	put_text(w, "system_fingerprint", "stub");
+	put_text(w, "system_fingerprint", print);
 }
 
 static void

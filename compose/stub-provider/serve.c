@@ -336,6 +336,7 @@ begin_call(
 	call->outcome = plan_draw(&call->plan, &stub->rand);
 	latency_us = plan_latency_us(&call->plan, &stub->rand);
 	call->seq = ++stub->seq;
+	call->question.call = call->seq;
 	record_call(call, latency_us);
 	synq_exchange_set(exchange, call);
 	if (call->outcome == PLAN_STALL)
