@@ -15,9 +15,9 @@ attempts  id, job, organization, state, instance, started_us
 jobs      id, organization, state
 results   job, organization, digest, text
 faults    kind, target, begin_us, end_us; repeats: calls in flight may be made
-          again; instance: only this dispatcher's (None: any); holds: results
-          may stay without acknowledgement as long as it lasts; steps: the
-          clock of target is wrong meanwhile
+          again; holds: results may stay without acknowledgement as long as it
+          lasts; instance: both only for this dispatcher's (None: any); steps:
+          the clock of target is wrong meanwhile
 """
 
 import collections
@@ -225,13 +225,20 @@ def _check_calls(books, verdict):
     verdict.figures["unsent"] = len(set(books.attempts) - set(seen))
 
 
-def _unacknowledged_until(call, faults):
+def _concerns(fault, attempt):
+    """Whether ${fault} is one of the dispatcher that made ${attempt}."""
+    return not fault.get("instance") or attempt is None \
+        or attempt["instance"] == fault["instance"]
+
+
+def _unacknowledged_until(books, call, faults):
     """When the result of ${call} was acknowledged at the latest: not while the
-    log did not answer."""
+    log or the provider could not be heard."""
     until_us = call["end_us"] + ACKNOWLEDGED_US
     for fault in faults:
         if fault.get("holds") and fault["begin_us"] <= until_us \
-                and call["start_us"] <= fault["end_us"] + FELT_US:
+                and call["start_us"] <= fault["end_us"] + FELT_US \
+                and _concerns(fault, books.attempts.get(call["attempt"])):
             until_us = max(until_us, fault["end_us"] + FELT_US)
     return until_us
 
@@ -239,10 +246,8 @@ def _unacknowledged_until(call, faults):
 def _in_flight(books, call, fault):
     """Whether ${call} was sent and its result not acknowledged at ${fault},
     in a dispatcher that it hit."""
-    attempt = books.attempts.get(call["attempt"])
-    if fault.get("instance") and attempt and attempt["instance"] != fault["instance"]:
-        return False
-    return call["start_us"] <= fault["end_us"] and \
+    return _concerns(fault, books.attempts.get(call["attempt"])) and \
+        call["start_us"] <= fault["end_us"] and \
         call["until_us"] >= fault["begin_us"]
 
 
@@ -252,7 +257,7 @@ def _check_repeats(books, verdict):
     faults = sorted(books.history.faults, key=lambda one: one["begin_us"])
     causes = [one for one in faults if one.get("repeats")]
     for call in books.history.calls:
-        call["until_us"] = _unacknowledged_until(call, faults)
+        call["until_us"] = _unacknowledged_until(books, call, faults)
     flown = set()
     for number, fault in enumerate(causes):
         out = [one["attempt"] for one in books.history.calls if _in_flight(books, one, fault)]

@@ -59,14 +59,19 @@ class System:
         self.dir = self.folder / "var"
         self.models = dict(models or MODELS)
         self.settings = [*SETTINGS, *settings]
+        self.variables = {}  # of the environment of all that runs in it
         self.stub = None
         self.failed = False
+        self.prepare()
         try:
             self._start()
         except BaseException:
             self.failed = True
             self.stop()
             raise
+
+    def prepare(self):
+        """What a kind of system does before its first start."""
 
     def _start(self):
         words = [word for one in self.settings for word in ("-X", one)]
@@ -93,6 +98,7 @@ class System:
         done = subprocess.run(
             [str(SYNQ), "--dir", str(self.dir), *words], input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
+            env={**os.environ, **self.variables},
             capture_output=True, text=True, timeout=limit_s)
         if check and done.returncode != 0:
             raise AssertionError(
