@@ -151,7 +151,8 @@ objects: $(every_object)
 tidy: $(every_object:.o=.tidy)
 test-programs: $(test_programs)
 fuzz-programs: $(fuzzers)
-fault-programs: $(OUT)/fault/proxy $(OUT)/fault/interpose.so
+fault-programs: $(OUT)/fault/proxy $(OUT)/fault/results \
+	$(OUT)/fault/interpose.so
 
 # Installs what is missing; costs nothing when nothing is.  Nested makes know
 # that it has been done.
@@ -243,8 +244,8 @@ $(fuzzers): link_flags += -fsanitize=fuzzer
 $(fuzzers): extra_libs = -ljson-c
 
 # What the fault tests put between the programs and in front of the C library.
-$(eval $(call link_rule,$(OUT)/fault/proxy,\
-	$(O)/tests/fault/proxy.o $(O)/libsynq/base.a))
+$(foreach p,proxy results,$(eval $(call link_rule,$(OUT)/fault/$(p),\
+	$(O)/tests/fault/$(p).o $(lib))))
 $(O)/tests/fault/interpose.o: HARDEN := -fstack-protector-strong -fPIC
 $(OUT)/fault/interpose.so: $(O)/tests/fault/interpose.o
 	@mkdir -p $(@D)

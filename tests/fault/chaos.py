@@ -131,9 +131,9 @@ class Chaos:
             jobs = rows("SELECT id::text, organization_id::text, state FROM operations.job",
                         "id", "organization", "state")
             attempts = rows(
-                "SELECT id::text, job_id::text, organization_id::text, state, instance, "
-                "(extract(epoch FROM started_at) * 1000000)::bigint FROM operations.attempt",
-                "id", "job", "organization", "state", "instance", "started_us")
+                "SELECT id::text, job_id::text, organization_id::text, state, instance "
+                "FROM operations.attempt",
+                "id", "job", "organization", "state", "instance")
             results = rows(
                 "SELECT job_id::text, organization_id::text, answer_status, body "
                 "FROM operations.result", "job", "organization", "status", "body")
@@ -144,7 +144,7 @@ class Chaos:
         for row in [*jobs, *attempts, *results]:
             row["organization"] = names[row["organization"]]
         return History(submits=self.load.submits, reads=self.load.reads, calls=self._calls(),
-                       attempts=attempts, jobs=jobs, results=results,
+                       log=self.world.log(), attempts=attempts, jobs=jobs, results=results,
                        faults=self.nemesis.record)
 
     def _calls(self):

@@ -11,30 +11,27 @@ reads     job, organization (whose key asked), status, at_us; of a result also
           digest (of status and body) and text (what the model said, or None);
           of a state also state
 calls     job, attempt, start_us, end_us, outcome (of the provider's record)
-attempts  id, job, organization, state, instance, started_us
+log       kind (started, failed, result), job, attempt, state (of a result),
+          at_us (when the broker wrote it down), in the order of the log
+attempts  id, job, organization, state, instance
 jobs      id, organization, state
 results   job, organization, digest, text
 faults    kind, target, begin_us, end_us; repeats: calls in flight may be made
-          again; holds: results may stay without acknowledgement as long as it
-          lasts; instance: both only for this dispatcher's (None: any); steps:
-          the clock of target is wrong meanwhile
+          again, those of the dispatcher instance (None: of any)
 """
 
 import collections
 
 FINAL = ("succeeded", "failed", "cancelled", "expired")
 
-# A result needs so long to its acknowledgement when nothing is in the way.
-ACKNOWLEDGED_US = 1_000_000
-# After its end a fault is felt for so long: brokers start, members come back.
-FELT_US = 20_000_000
-# Two clocks of one machine, read one after the other.
+# The broker's clock is read in whole milliseconds.
 CLOCK_US = 1_000
+NEVER_US = 1 << 62
 
 
 class History:
     def __init__(self, **parts):
-        for name in ("submits", "reads", "calls", "attempts", "jobs", "results", "faults"):
+        for name in ("submits", "reads", "calls", "log", "attempts", "jobs", "results", "faults"):
             setattr(self, name, parts.pop(name, []))
         assert not parts, f"unknown parts: {sorted(parts)}"
 
@@ -94,6 +91,16 @@ class _Books:
         self.attempts_of = _by_job(history.attempts)
         self.calls_of = _by_job(history.calls)
         self.results_of = _by_job(history.results)
+        self.begun_us = {}  # attempt: when it was on the log
+        self.settled_us = {}  # attempt: when its end was
+        self.first_states = {}  # job: of its first result on the log
+        for record in history.log:
+            if record["kind"] == "started":
+                self.begun_us.setdefault(record["attempt"], record["at_us"])
+            else:
+                self.settled_us.setdefault(record["attempt"], record["at_us"] + CLOCK_US)
+            if record["kind"] == "result":
+                self.first_states.setdefault(record["job"], record["state"])
         self.reads_of = _by_job(history.reads)
 
     def organization(self, job):
@@ -165,6 +172,8 @@ def _check_results(books, verdict):
         states = {one["state"] for one in books.reads_of[job] if one.get("state") in FINAL}
         if job in books.jobs and books.jobs[job]["state"] in FINAL:
             states.add(books.jobs[job]["state"])
+        if states and job in books.first_states:
+            states.add(books.first_states[job])
         if len({one["digest"] for one in seen}) > 1 or len(states) > 1 or \
                 len(books.results_of[job]) > 1:
             doubled += 1
@@ -194,13 +203,6 @@ def _check_organizations(books, verdict):
             verdict.add("foreign_id", row["job"], f"stored for {row['organization']}, not {owner}")
 
 
-def _is_stepped(books, instance, at_us):
-    return any(fault.get("steps") and fault["target"] == instance
-               and fault["begin_us"] - ACKNOWLEDGED_US <= at_us
-               <= fault["end_us"] + ACKNOWLEDGED_US
-               for fault in books.history.faults)
-
-
 def _check_calls(books, verdict):
     """Each call is an attempt on record, and was before it was sent."""
     seen = collections.Counter()
@@ -209,11 +211,10 @@ def _check_calls(books, verdict):
         seen[call["attempt"]] += 1
         if attempt is None or attempt["job"] != call["job"]:
             verdict.add("off_record", call["job"], f"call {call['attempt']} at {call['start_us']}")
-        elif attempt["started_us"] is None or (
-                attempt["started_us"] > call["start_us"] + CLOCK_US
-                and not _is_stepped(books, attempt["instance"], call["start_us"])):
-            verdict.add("sent_too_early", call["job"],
-                        f"call at {call['start_us']}, its record {attempt['started_us']}")
+        elif books.begun_us.get(call["attempt"], NEVER_US) > call["start_us"]:
+            verdict.add("sent_too_early", call["job"], (
+                f"call {call['attempt']} at {call['start_us']}, "
+                f"its record {books.begun_us.get(call['attempt'])}"))
         if seen[call["attempt"]] == 2:
             verdict.add("off_record", call["job"], f"attempt {call['attempt']} was sent twice")
     for job, row in books.jobs.items():
@@ -225,39 +226,20 @@ def _check_calls(books, verdict):
     verdict.figures["unsent"] = len(set(books.attempts) - set(seen))
 
 
-def _concerns(fault, attempt):
-    """Whether ${fault} is one of the dispatcher that made ${attempt}."""
-    return not fault.get("instance") or attempt is None \
-        or attempt["instance"] == fault["instance"]
-
-
-def _unacknowledged_until(books, call, faults):
-    """When the result of ${call} was acknowledged at the latest: not while the
-    log or the provider could not be heard."""
-    until_us = call["end_us"] + ACKNOWLEDGED_US
-    for fault in faults:
-        if fault.get("holds") and fault["begin_us"] <= until_us \
-                and call["start_us"] <= fault["end_us"] + FELT_US \
-                and _concerns(fault, books.attempts.get(call["attempt"])):
-            until_us = max(until_us, fault["end_us"] + FELT_US)
-    return until_us
-
-
 def _in_flight(books, call, fault):
-    """Whether ${call} was sent and its result not acknowledged at ${fault},
-    in a dispatcher that it hit."""
-    return _concerns(fault, books.attempts.get(call["attempt"])) and \
-        call["start_us"] <= fault["end_us"] and \
-        call["until_us"] >= fault["begin_us"]
+    """Whether ${call} was sent and its end not on the log at ${fault}, which
+    hit its dispatcher."""
+    attempt = books.attempts.get(call["attempt"])
+    if fault.get("instance") and attempt and attempt["instance"] != fault["instance"]:
+        return False
+    return call["start_us"] <= fault["end_us"] and \
+        books.settled_us.get(call["attempt"], NEVER_US) >= fault["begin_us"]
 
 
 def _check_repeats(books, verdict):
     """A call is made again only if it failed on record, or if it was in flight
     at a fault that may cost one."""
-    faults = sorted(books.history.faults, key=lambda one: one["begin_us"])
-    causes = [one for one in faults if one.get("repeats")]
-    for call in books.history.calls:
-        call["until_us"] = _unacknowledged_until(books, call, faults)
+    causes = [one for one in books.history.faults if one.get("repeats")]
     flown = set()
     for number, fault in enumerate(causes):
         out = [one["attempt"] for one in books.history.calls if _in_flight(books, one, fault)]

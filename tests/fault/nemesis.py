@@ -200,7 +200,7 @@ class Nemesis:
         self.recoveries.append((took, words))
         # Who was thrown out of the group learns of it only afterwards.
         for note in self.record[-len(faults):]:
-            if note.get("holds"):
+            if note.get("lasts"):
                 note["end_us"] = now_us()
         self.done += len(faults)
         self.tell(f"{faults[-1].number + 1:4d}  {words:60s} {lasted:5.1f} s, "
@@ -225,7 +225,7 @@ class Nemesis:
         if name.startswith("dispatcher"):
             return {"repeats": True, "instance": name}
         if name == "kafka":
-            return {"repeats": True, "holds": True}
+            return {"repeats": True, "lasts": True}
         return {}
 
     def _pid(self, name):
@@ -300,8 +300,8 @@ class Nemesis:
             self.world.proxy.command("clear", fault.target)
         source, server = fault.target.split(">")
         flags = {}
-        if source.startswith("dispatcher") and server in ("kafka", "stub"):
-            flags = {"instance": source, "holds": True, "repeats": server == "kafka"}
+        if source.startswith("dispatcher") and server == "kafka":
+            flags = {"repeats": True, "instance": source, "lasts": True}
         self._note(fault, begin_us, **flags)
 
     def _do_latency(self, fault):
@@ -340,4 +340,4 @@ class Nemesis:
             time.sleep(fault.hold_s)
         finally:
             self.world.switches.step_clock(fault.target, 0)
-        self._note(fault, begin_us, steps=True)
+        self._note(fault, begin_us)

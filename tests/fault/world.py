@@ -149,6 +149,26 @@ class World(System):
         for number in range(1, MOST["dispatcher"] + 1):
             self._lead(f"dispatcher-{number}", "stub", self.stub.port)
 
+        self._let_the_broker_date("synq.results")
+
+    def _let_the_broker_date(self, topic):
+        """Its clock is the stub's: what stood on the log when a call arrived
+        can then be told."""
+        subprocess.run(
+            ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+             f"-Dlog4j2.configurationFile={ROOT}/compose/kafka/log4j2.properties",
+             "-cp", f"{ROOT}/build/kafka/lib/*", "kafka.admin.ConfigCommand",
+             "--bootstrap-server", self.environment["SYNQ_KAFKA"], "--entity-type", "topics",
+             "--entity-name", topic, "--alter",
+             "--add-config", "message.timestamp.type=LogAppendTime"],
+            check=True, timeout=120, stdout=subprocess.DEVNULL)
+
+    def log(self):
+        """What the topic of results holds, in its order."""
+        done = subprocess.run([str(TOOLS / "results"), self.environment["SYNQ_KAFKA"]],
+                              check=True, timeout=180, capture_output=True, text=True)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
     def stop(self):
         try:
             # What is stopped or deaf would not hear that it is over.
