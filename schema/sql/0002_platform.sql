@@ -38,7 +38,8 @@ CREATE TABLE platform.model (
 
 -- Where a projection of the log stands.  It moves in the same transaction as
 -- what it wrote, and only from where it was (WHERE next = $expected).
--- as_of: everything of the partition older than this is in the tables.
+-- as_of: everything of the partition older than this is in the tables.  It may go
+-- back: kept at its highest, one look at a wrong clock would stay for ever.
 CREATE TABLE platform.consumer_offset (
     consumer text NOT NULL,
     topic text NOT NULL,
@@ -62,7 +63,7 @@ DECLARE
     made bigint;
 BEGIN
     UPDATE platform.consumer_offset o
-       SET next = m.next, as_of = greatest(o.as_of, m.as_of)
+       SET next = m.next, as_of = m.as_of
       FROM unnest(of_topics, of_partitions, expected, nexts, as_ofs)
                AS m (topic, partition, expected, next, as_of)
      WHERE o.consumer = of_consumer AND o.topic = m.topic

@@ -149,6 +149,23 @@ test_jobs_calls_a_job_queued_until_its_row_is_there(void **state)
 	}
 }
 
+/*
+ * A clock of another process was wrong, or ours was and is right again: what
+ * was accepted just now is not expired because of that.
+ */
+static void
+test_jobs_believes_no_projection_from_the_future(void **state)
+{
+	struct world *world = *state;
+	struct synq_uuid job = world_id(1);
+	struct synq_exchange *exchange = ask(world, "GET", &job, "");
+
+	world_answer(world, 0, NULL, 0, WORLD_BEGIN_AT + 3600 * SECOND);
+
+	assert_int_equal(200, world_status(exchange));
+	assert_string_equal("queued", world_text(exchange, "status"));
+}
+
 static void
 test_jobs_says_410_when_the_row_will_not_come_any_more(void **state)
 {
@@ -158,6 +175,7 @@ test_jobs_says_410_when_the_row_will_not_come_any_more(void **state)
 	struct synq_exchange *exchange;
 	size_t i;
 
+	world_pass(world, 3 * MINUTE_US);
 	for (i = 0; i < SYNQ_COUNT(rests); i++) {
 		exchange = ask(world, i == 2 ? "POST" : "GET", &job, rests[i]);
 		world_answer(world, i, NULL, 0, WORLD_BEGIN_AT + 2 * MINUTE_US);
@@ -613,6 +631,7 @@ main(void)
 		TEST(test_jobs_shows_the_row),
 		TEST(test_jobs_shows_null_for_what_is_not_known),
 		TEST(test_jobs_calls_a_job_queued_until_its_row_is_there),
+		TEST(test_jobs_believes_no_projection_from_the_future),
 		TEST(test_jobs_says_410_when_the_row_will_not_come_any_more),
 		TEST(test_jobs_does_not_tell_a_foreign_id_from_a_wrong_one),
 		TEST(test_jobs_says_503_without_postgresql),
