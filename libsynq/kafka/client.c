@@ -165,6 +165,7 @@ synq_kafka_config_copy(
 	*ret = *from;
 	ret->brokers = synq_mem_text(from->brokers);
 	ret->client_id = synq_mem_text(from->client_id);
+	ret->compression = synq_mem_text(from->compression);
 }
 
 void *
@@ -184,7 +185,9 @@ synq_kafka_config_done(struct synq_kafka_config *config)
 	synq_mem_free(synq_kafka_unconst(config->brokers));
 	synq_mem_free(synq_kafka_unconst(config->client_id));
 	config->brokers = NULL;
+	synq_mem_free(synq_kafka_unconst(config->compression));
 	config->client_id = NULL;
+	config->compression = NULL;
 }
 
 void

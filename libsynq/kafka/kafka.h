@@ -19,10 +19,11 @@ struct synq_loop;
 struct synq_metrics;
 
 struct synq_kafka_config {
-	const char *brokers;   /* bootstrap list "host:port,..." */
-	const char *client_id; /* "<program>:<instance>:<boot id>" */
-	uint32_t linger_ms;    /* producers: 0 up to ~5,000/s, 1 above */
-	uint32_t max_queued;   /* producers: records waiting; then BUSY */
+	const char *brokers;     /* bootstrap list "host:port,..." */
+	const char *client_id;   /* "<program>:<instance>:<boot id>" */
+	uint32_t linger_ms;      /* producers: 0 up to ~5,000/s, 1 above */
+	const char *compression; /* producers: none, lz4, zstd; NULL = none */
+	uint32_t max_queued;     /* producers: records waiting; then BUSY */
 	size_t max_queued_bytes;
 	size_t max_message_bytes; /* of one record; the topic's own limit */
 	uint32_t ack_limit_ms;    /* producers: no acknowledgement by then */

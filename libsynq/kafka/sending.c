@@ -48,7 +48,8 @@ build_handle(struct synq_producer *p, struct synq_err *err)
 
 	synq_kafka_build_start(&build, config, p->pulse, err);
 	synq_kafka_set(&build, "enable.idempotence", "true");
-	synq_kafka_set(&build, "compression.codec", "lz4");
+	synq_kafka_set(&build, "compression.codec",
+	    config->compression != NULL ? config->compression : "none");
 	synq_kafka_set_number(&build, "linger.ms", config->linger_ms);
 	/*
 	 * Records never time out inside: librdkafka would begin a new epoch

@@ -37,6 +37,7 @@ synq_service_kafka(struct synq_service *service, struct synq_kafka_config *ret)
 		.brokers = config->kafka_brokers,
 		.client_id = service->client_id,
 		.linger_ms = (uint32_t)config->kafka_linger_ms,
+		.compression = config->kafka_compression,
 		.max_queued = MAX_QUEUED_RECORDS,
 		.max_queued_bytes = MAX_QUEUED_BYTES,
 		.max_message_bytes = MAX_MESSAGE_BYTES,

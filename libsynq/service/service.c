@@ -264,6 +264,7 @@ synq_service_main(const struct synq_program *program, int argc, char **argv)
 	struct synq_err err = { 0 };
 	int code;
 
+	synq_mem_serve();
 	service->program = program;
 	synq_log_setup(program->name, SYNQ_LOG_INFO);
 	code = service_read_flags(service, argc, argv);
