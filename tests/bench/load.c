@@ -59,6 +59,7 @@ static const struct option options[] = {
 	{ "pid", required_argument, NULL, OPT_PID },
 	{ "drain", required_argument, NULL, OPT_DRAIN },
 	{ "seed", required_argument, NULL, OPT_SEED },
+	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -357,42 +358,46 @@ read_options(struct load *load, int argc, char **argv)
 	return rc;
 }
 
-int
-main(int argc, char **argv)
+/* Make what is sent and open what is written to. */
+static int
+prepare(struct load *load)
 {
-	struct load *load = calloc(1, sizeof(*load));
-	struct texts_order order = { 0 };
-
-	if (load == NULL)
-		return 1;
-	load->conn_count = 64;
-	load->seconds = 5;
-	load->warmup_s = 1;
-	load->drain_s = 30;
-	load->body_bytes = 2048;
-	load->body_count = 4096;
-	load->model = "bench";
-	load->seed = 1;
-	if (read_options(load, argc, argv) != 0)
-		return 2;
-	/* Open loop asks to be woken when it says. */
-	prctl(PR_SET_TIMERSLACK, 1UL);
-	order = (struct texts_order){ .count = load->body_count,
+	const struct texts_order order = { .count = load->body_count,
 		.bytes = load->body_bytes,
 		.model = load->model,
 		.job = load->kind != LOAD_CHAT,
 		.seed = load->seed };
+
 	load->bodies = texts_new(&order);
 	if (load->bodies == NULL)
-		return fail("bodies are too small for model", load->model), 2;
-	if (load->log_path != NULL &&
-	    (load->log = fopen(load->log_path, "we")) == NULL)
-		return fail(strerror(errno), load->log_path), 2;
-	if (load_open(load) != 0)
+		return fail("bodies are too small for model", load->model);
+	if (load->log_path == NULL)
+		return 0;
+	load->log = fopen(load->log_path, "we");
+	return load->log != NULL ? 0 : fail(strerror(errno), load->log_path);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct load load = { .conn_count = 64,
+		.seconds = 5,
+		.warmup_s = 1,
+		.drain_s = 30,
+		.body_bytes = 2048,
+		.body_count = 4096,
+		.model = "bench",
+		.seed = 1 };
+
+	if (read_options(&load, argc, argv) != 0 || prepare(&load) != 0)
+		return 2;
+	/* Open loop asks to be woken when it says. */
+	prctl(PR_SET_TIMERSLACK, 1UL);
+	if (load_open(&load) != 0)
 		return 1;
-	run(load);
-	if (load->log != NULL)
-		fclose(load->log);
-	report(load);
+	run(&load);
+	if (load.log != NULL)
+		fclose(load.log);
+	report(&load);
 	return 0;
 }

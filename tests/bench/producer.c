@@ -152,30 +152,33 @@ make_topic(const char *brokers, const char *name)
 int
 main(int argc, char **argv)
 {
-	const struct texts_order order = {
+	static const struct texts_order order = {
 		.count = BODIES, .bytes = BYTES, .model = "bench", .seed = 7
 	};
-	struct bare *bare = calloc(1, sizeof(*bare));
+	static struct bare bare;
 	int rc;
 
-	if (argc != 6 || bare == NULL) {
+	if (argc == 6)
+		bare.window = (unsigned)strtoul(argv[3], NULL, 10);
+	if (bare.window == 0) {
 		fprintf(stderr, "usage: producer BROKERS TOPIC WINDOW SECONDS "
 				"LINGER_MS\n");
 		return 2;
 	}
-	bare->window = (unsigned)strtoul(argv[3], NULL, 10);
-	bare->sent_ns = calloc(bare->window * 2ULL, sizeof(uint64_t));
-	bare->bodies = texts_new(&order);
-	if (bare->window == 0 || bare->sent_ns == NULL || bare->bodies == NULL)
-		return 2;
+	bare.sent_ns = calloc(bare.window * 2ULL, sizeof(uint64_t));
+	bare.bodies = texts_new(&order);
+	if (bare.sent_ns == NULL || bare.bodies == NULL)
+		return 1;
 	rc = make_topic(argv[1], argv[2]);
 	if (rc == 0)
-		rc = set_up(bare, argv);
+		rc = set_up(&bare, argv);
 	if (rc != 0)
 		return rc;
-	run(bare, strtod(argv[4], NULL));
-	rd_kafka_flush(bare->rk, 10000);
-	rd_kafka_topic_destroy(bare->topic);
-	rd_kafka_destroy(bare->rk);
+	run(&bare, strtod(argv[4], NULL));
+	rd_kafka_flush(bare.rk, 10000);
+	rd_kafka_topic_destroy(bare.topic);
+	rd_kafka_destroy(bare.rk);
+	free(bare.sent_ns);
+	free(bare.bodies);
 	return 0;
 }

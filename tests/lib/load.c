@@ -417,8 +417,9 @@ add_key(struct load *load, const char *key)
 	char *head = calloc(1, room);
 	int n;
 
-	if (head == NULL || load->key_count == MAX_KEYS)
+	if (head == NULL)
 		return -1;
+	load->heads[load->key_count] = head;
 	n = snprintf(head, room,
 	    "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 	    "Authorization: Bearer %s\r\nContent-Type: application/json\r\n"
@@ -427,7 +428,6 @@ add_key(struct load *load, const char *key)
 	    load->body_bytes);
 	if (n < 0 || (size_t)n >= room)
 		return -1;
-	load->heads[load->key_count] = head;
 	load->head_bytes[load->key_count++] = (size_t)n;
 	return 0;
 }
@@ -443,7 +443,8 @@ read_keys(struct load *load)
 	load->head_bytes = calloc(MAX_KEYS, sizeof(*load->head_bytes));
 	if (load->heads == NULL || load->head_bytes == NULL)
 		rc = -1;
-	while (rc == 0 && fgets(line, sizeof(line), file) != NULL) {
+	while (rc == 0 && load->key_count < MAX_KEYS &&
+	       fgets(line, sizeof(line), file) != NULL) {
 		line[strcspn(line, "\n")] = '\0';
 		if (line[0] != '\0')
 			rc = add_key(load, line);
