@@ -142,10 +142,13 @@ make_topic(const char *brokers, const char *name)
 		.name = name, .partitions = PARTITIONS, .replicas = 1
 	};
 	struct synq_err err;
+	int i;
 
-	if (synq_kafka_create_topics(brokers, &spec, 1, &err) == 0)
-		return 0;
-	fprintf(stderr, "producer: the topic %s was not made\n", name);
+	/* A busy broker may need longer than one call waits. */
+	for (i = 0; i < 3; i++)
+		if (synq_kafka_create_topics(brokers, &spec, 1, &err) == 0)
+			return 0;
+	fprintf(stderr, "producer: the topic %s: %s\n", name, err.text);
 	return 1;
 }
 
