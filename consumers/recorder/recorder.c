@@ -23,6 +23,8 @@
 /* Leaving the group and flushing events at the end. */
 #define LEAVE_LIMIT_MS 3000
 #define FLUSH_LIMIT_MS 3000
+/* Nobody waits for a row: answers come by Redis, lists say as of when. */
+#define GATHER_MS 50
 
 static void
 recorder_on_flush(void *ctx)
@@ -72,6 +74,7 @@ recorder_join(struct recorder *recorder, struct synq_err *err)
 		.group = "synq-recorder",
 		.instance = synq_service_name(recorder->service),
 		.topics = topics,
+		.gather_ms = GATHER_MS,
 		.events = read_events(),
 		.ctx = recorder,
 	};

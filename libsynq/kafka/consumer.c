@@ -22,6 +22,9 @@
 #define TICK_US 50000
 #define RECORDS_PER_SERVE 64
 #define SESSION_MS 6000
+/* An empty fetch waits so long, and what was assigned meanwhile with it. */
+#define FETCH_WAIT_MS 100
+#define GATHER_BYTES 65536
 #define GAP_US 3000000
 /* librdkafka was away as well and must first hear from the group. */
 #define GAP_WAIT_MS 100
@@ -188,7 +191,10 @@ set_up(
 	synq_kafka_set(build, "auto.offset.reset", "error");
 	synq_kafka_set(build, "enable.partition.eof",
 	    config->events.on_end != NULL ? "true" : "false");
-	synq_kafka_set(build, "fetch.wait.max.ms", "100");
+	synq_kafka_set_number(build, "fetch.wait.max.ms",
+	    config->gather_ms > 0 ? config->gather_ms : FETCH_WAIT_MS);
+	synq_kafka_set_number(
+	    build, "fetch.min.bytes", config->gather_ms > 0 ? GATHER_BYTES : 1);
 	synq_kafka_set(build, "fetch.error.backoff.ms", "100");
 	synq_kafka_set(build, "queued.min.messages", "4000");
 	synq_kafka_set(build, "queued.max.messages.kbytes", "4096");

@@ -58,6 +58,13 @@ struct synq_consumer_config {
 	const char *group;
 	const char *instance;
 	const char *const *topics;
+	/*
+	 * How long the broker may gather records for one answer (64 KB
+	 * end it sooner).  0 = each record comes at once: the broker then
+	 * answers a fetch for every record or two, and each names all
+	 * partitions.
+	 */
+	uint32_t gather_ms;
 	struct synq_consumer_events events;
 	void *ctx;
 };

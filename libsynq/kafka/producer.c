@@ -1,8 +1,9 @@
 /*
  * A record's life:
  *
- * 1. send copies it into one block, puts it at the end of the order and of its
- *    partition's lane, and gives it to the handle, which refers to our bytes.
+ * 1. send copies it into one block and puts it at the end of the order and of
+ *    its partition's lane; the next flight (flow.c) gives it to the handle,
+ *    which refers to our bytes.
  * 2. Its report comes.  Acknowledged: it is answered, and the lane's head
  *    moves over all that are.  Failed: it is answered, or it waits to be given
  *    to a handle again (results; after a fatal error all of them).
@@ -93,6 +94,7 @@ copy_record(const struct synq_producer_record *from, size_t bytes)
 static void
 free_record(struct synq_producer *p, struct synq_record *r)
 {
+	flow_remove(p, r);
 	synq_list_remove(r->answered ? &p->orphans : &p->order, &r->all);
 	synq_list_remove(&r->topic->lanes[r->partition]->records, &r->lane);
 	p->records--;
@@ -128,6 +130,7 @@ record_settle(
 
 	assert(!r->answered);
 	synq_kafka_count(rc == 0 ? r->topic->produced : r->topic->failed);
+	flow_remove(p, r);
 	synq_list_remove(&p->order, &r->all);
 	r->answered = 1;
 	synq_list_push(&p->orphans, &r->all);
@@ -181,6 +184,8 @@ record_report(struct synq_producer *p, const rd_kafka_message_t *message)
 
 	p->with_handle--;
 	r->state = RECORD_WAITING;
+	if (p->with_handle == 0)
+		flow_landed(p);
 	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
 		p->down_us = 0;
 	else if (p->down_us == 0)
@@ -304,7 +309,9 @@ synq_producer_new(struct synq_loop *loop,
 	p->pulse = synq_mem_new(sizeof(*p->pulse));
 	synq_list_init(&p->order);
 	synq_list_init(&p->orphans);
+	synq_list_init(&p->ready);
 	copy_topics(p, topics);
+	p->flight = synq_timer_new(loop, flow_give, p);
 	p->tick = synq_timer_new(loop, on_tick, p);
 	p->wake = synq_wake_new(loop, on_wake, p);
 	if (p->wake == NULL) {
@@ -330,7 +337,6 @@ synq_producer_send(
 	struct synq_producer_topic *topic = find_topic(p, record->topic);
 	size_t extra_bytes, bytes;
 	struct synq_record *r;
-	int rc;
 
 	assert(record->header_count <= SYNQ_KAFKA_MAX_HEADERS);
 	if (p->closing || topic == NULL || record->partition < 0 ||
@@ -358,14 +364,9 @@ synq_producer_send(
 	p->records++;
 	p->bytes += bytes;
 	p->unanswered++;
-	if (p->state != SENDING_OPEN)
-		return 0; /* it goes out with the others, in order */
-	rc = sending_give(p, r);
-	if (rc == 0)
-		return 0;
-	p->unanswered--;
-	free_record(p, r);
-	return rc;
+	if (p->state == SENDING_OPEN) /* else with the others, in order */
+		flow_add(p, r);
+	return 0;
 }
 
 void
@@ -424,6 +425,7 @@ wait_pending(struct synq_producer *p, uint32_t limit_ms)
 	uint64_t end_us = synq_clock_mono_us() + limit_ms * 1000ULL;
 
 	while (p->unanswered > 0 && synq_clock_mono_us() < end_us) {
+		flow_give(p);
 		sending_serve(p);
 		if (p->unanswered == 0)
 			break;
@@ -471,6 +473,7 @@ synq_producer_free(struct synq_producer **p_ptr, uint32_t limit_ms)
 	while (gone && (link = synq_list_first(&p->orphans)) != NULL)
 		free_record(p, SYNQ_CONTAINER(link, struct synq_record, all));
 	synq_timer_free(&p->tick);
+	synq_timer_free(&p->flight);
 	synq_wake_free(&p->wake);
 	*p_ptr = NULL;
 	if (!gone)

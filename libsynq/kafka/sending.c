@@ -120,6 +120,7 @@ take_partitions(struct synq_producer *p)
 		for (int32_t k = topic->partitions; k < count; k++) {
 			topic->lanes[k] = synq_mem_new(sizeof(**topic->lanes));
 			synq_list_init(&topic->lanes[k]->records);
+			synq_list_init(&topic->lanes[k]->fresh);
 			topic->lanes[k]->acked = -1;
 		}
 		topic->partitions = count;
@@ -204,6 +205,7 @@ sending_give(struct synq_producer *p, struct synq_record *r)
 	rd_kafka_resp_err_t err = produce(p, r);
 
 	if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+		flow_remove(p, r);
 		r->state = RECORD_SENT;
 		p->with_handle++;
 		return 0;
@@ -221,29 +223,34 @@ sending_give(struct synq_producer *p, struct synq_record *r)
 	return -SYNQ_E_UNAVAILABLE;
 }
 
+void
+sending_give_or_settle(struct synq_producer *p, struct synq_record *r)
+{
+	int rc = sending_give(p, r);
+
+	if (p->state != SENDING_OPEN || rc == 0)
+		return;
+	if (rc == -SYNQ_E_UNAVAILABLE && p->config.rebuild_forever)
+		p->again_us = synq_clock_mono_us() + CONNECT_AGAIN_US;
+	else
+		record_settle(p, r, r->maybe ? -SYNQ_E_UNCERTAIN : rc, -1);
+}
+
 /* Give everything that waits to the handle, in the order of sending. */
 static void
 give_waiting(struct synq_producer *p)
 {
-	uint64_t now_us = synq_clock_mono_us();
 	struct synq_link *link, *after;
 
 	p->again_us = 0;
 	synq_list_foreach (&p->order, link, after) {
 		struct synq_record *r =
 		    SYNQ_CONTAINER(link, struct synq_record, all);
-		int rc;
 
-		if (r->state != RECORD_WAITING)
-			continue;
-		rc = sending_give(p, r);
+		if (r->state == RECORD_WAITING)
+			sending_give_or_settle(p, r);
 		if (p->state != SENDING_OPEN)
 			return;
-		if (rc == -SYNQ_E_UNAVAILABLE && p->config.rebuild_forever)
-			p->again_us = now_us + CONNECT_AGAIN_US;
-		else if (rc != 0)
-			record_settle(
-			    p, r, r->maybe ? -SYNQ_E_UNCERTAIN : rc, -1);
 	}
 }
 

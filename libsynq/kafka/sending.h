@@ -29,6 +29,8 @@ enum sending_state {
 /* One partition: its unanswered records in the order of sending. */
 struct synq_lane {
 	struct synq_list records; /* struct synq_record */
+	struct synq_list fresh;   /* of them, those never given to a handle */
+	struct synq_link ready;   /* on the producer's, if any is fresh */
 	int64_t acked;
 };
 
@@ -42,8 +44,9 @@ struct synq_producer_topic {
 };
 
 struct synq_record {
-	struct synq_link all;  /* on order or orphans */
-	struct synq_link lane; /* on its lane */
+	struct synq_link all;   /* on order or orphans */
+	struct synq_link lane;  /* on its lane */
+	struct synq_link fresh; /* on its lane's, until it is given */
 	struct synq_producer_topic *topic;
 	int32_t partition;
 	enum record_state state;
@@ -72,6 +75,9 @@ struct synq_producer {
 	rd_kafka_queue_t *queue; /* of events */
 	struct synq_wake *wake;
 	struct synq_timer *tick;
+	struct synq_timer *flight; /* gives what is fresh */
+	int flight_due;            /* at the end of this turn */
+	struct synq_list ready;    /* struct synq_lane with fresh records */
 	struct synq_kafka_task *task;
 	int task_rc;              /* of the metadata task, read at its end */
 	int32_t *task_partitions; /* what it found, one per topic */
@@ -105,6 +111,24 @@ void sending_break(struct synq_producer *p);
 /* Give ${r} to the handle of ${p}.  Errors: those of synq_producer_send. */
 SYNQ_MUST_CHECK int sending_give(
     struct synq_producer *p, struct synq_record *r);
+
+/*
+ * Give ${r} to the handle of ${p}; if that is not possible now it is tried
+ * again, and answered if it never is.
+ */
+void sending_give_or_settle(struct synq_producer *p, struct synq_record *r);
+
+/* ${r} is new: let it go with the next flight of ${p}. */
+void flow_add(struct synq_producer *p, struct synq_record *r);
+
+/* ${r} is not fresh any more. */
+void flow_remove(struct synq_producer *p, struct synq_record *r);
+
+/* Something of ${p} was answered, or is new: a flight may be due. */
+void flow_landed(struct synq_producer *p);
+
+/* Give all that is fresh of ${ctx}, a producer, to its handle. */
+void flow_give(void *ctx);
 
 /* Let the handle of ${p} go in about a second; 1 if all of it is gone. */
 int sending_end(struct synq_producer *p);
