@@ -396,6 +396,44 @@ test_zero_length_is_no_body(SYNQ_UNUSED void **state)
 	assert_int_equal(head.framing, SYNQ_PARSE_NO_BODY);
 }
 
+/* 1 if a value of ${bytes} times 'v' with ${c} at ${at} is taken. */
+static int
+takes_value(size_t bytes, size_t at, int c)
+{
+	static struct synq_parse_head head;
+	struct synq_buf text;
+	size_t value_at;
+	int status;
+
+	synq_buf_init(&text, 1000);
+	synq_buf_text(&text, "GET / HTTP/1.1\r\n" HOST "X:");
+	value_at = text.bytes;
+	for (size_t i = 0; i < bytes; i++)
+		synq_buf_char(&text, i == at ? (char)c : 'v');
+	synq_buf_text(&text, "\r\n\r\n");
+	status = gulp(&head, synq_buf_view(&text), 32768);
+	if (status == 0 && c != ' ' && c != '\t')
+		assert_int_equal(head.fields[1].value.at, value_at);
+	synq_buf_done(&text);
+	return status == 0;
+}
+
+/* RFC 9110, 5.5, for every byte at every place of values of many lengths. */
+static void
+test_value_bytes_are_judged_wherever_they_stand(SYNQ_UNUSED void **state)
+{
+	for (size_t bytes = 1; bytes <= 20; bytes++) {
+		for (size_t at = 0; at < bytes; at++) {
+			for (int c = 0; c < 256; c++) {
+				int good = c == '\t' || (c >= ' ' && c != 127);
+
+				assert_int_equal(
+				    takes_value(bytes, at, c), good);
+			}
+		}
+	}
+}
+
 /* A head with one request line of ${line} bytes, CR LF included. */
 static struct synq_buf
 long_line(size_t line)
@@ -484,6 +522,8 @@ main(void)
 		cmocka_unit_test(test_head_gives_an_absolute_target_its_path),
 		cmocka_unit_test(test_head_ignores_expect_of_http_1_0),
 		cmocka_unit_test(test_zero_length_is_no_body),
+		cmocka_unit_test(
+		    test_value_bytes_are_judged_wherever_they_stand),
 		cmocka_unit_test(test_request_line_is_limited),
 		cmocka_unit_test(test_head_size_is_limited),
 		cmocka_unit_test(test_field_count_is_limited),
