@@ -282,6 +282,8 @@ hold(uint16_t port, const char *key, uint32_t count, double interval_s)
 	printf("%u open, %lu opened, %lu ended, %lu not let in\n", crowd.open,
 	    (unsigned long)crowd.opened, (unsigned long)crowd.ended,
 	    (unsigned long)crowd.not_let_in);
+	free(crowd.clients);
+	close(crowd.epoll_fd);
 	return 0;
 }
 
