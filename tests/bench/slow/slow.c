@@ -353,7 +353,8 @@ main(int argc, char **argv)
 	uint16_t port;
 	uint32_t count;
 
-	if (argc < 5 || (!holds && (strcmp(argv[1], "probe") || argc < 6))) {
+	if (argc < 5 ||
+	    (!holds && (strcmp(argv[1], "probe") != 0 || argc < 6))) {
 		fprintf(stderr, "slow hold PORT KEY COUNT [SECONDS]\n"
 				"slow probe PORT KEY COUNT INTERVAL_US\n");
 		return 2;
