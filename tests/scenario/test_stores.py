@@ -266,8 +266,8 @@ def test_all_away_together(system, api, outage, mode):
 class Own:
     """A program of ${system} that the test starts, not the supervisor."""
 
-    def __init__(self, system, program, *words):
-        self.name = f"{program}-9"
+    def __init__(self, system, program, *words, number=9):
+        self.name = f"{program}-{number}"
         self.health = Health(system, self.name)
         self.log = open(system.dir / "log" / f"{self.name}.log", "ab")
         words = [word for one in (*system.settings, *words) for word in ("-X", one)]
