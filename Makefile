@@ -128,6 +128,7 @@ benches := $(patsubst tests/bench/%.c,$(OUT)/bench/%,\
 	$(wildcard tests/bench/*.c))
 fuzzers := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,\
 	$(wildcard tests/fuzz/fuzz_*.c))
+simulator := $(OUT)/sim/sim
 test_lib := $(OUT)/libtest.a
 # A test program is tests/SUITE/FOLDER/test_*.c with the folder's other files.
 SUITE ?= unit
@@ -142,10 +143,11 @@ test_programs := $(patsubst tests/%.c,$(OUT)/%,$(test_sources))
 every_object := $(lib_objects) $(patsubst %.c,$(O)/%.o,$(foreach f,\
 	$(folders),$(call sources_of,$(f))) $(sort $(wildcard \
 	$(suites:%=tests/%/*/*.c) tests/lib/*.c tests/bench/*.c tests/fuzz/*.c \
-	tests/fault/*.c)))
+	tests/fault/*.c tests/sim/*.c)))
 
-.PHONY: all objects tidy deps unit contract test-programs list-tests test \
-	check run bench fuzz fuzz-programs fault-programs chaos docs install clean
+.PHONY: all objects tidy deps unit contract sim sim-program test-programs \
+	list-tests test check run bench fuzz fuzz-programs fault-programs \
+	chaos docs install clean
 all: $(programs) $(lib)
 objects: $(every_object)
 tidy: $(every_object:.o=.tidy)
@@ -251,6 +253,14 @@ $(OUT)/fault/interpose.so: $(O)/tests/fault/interpose.o
 	@mkdir -p $(@D)
 	@$(CC) -shared -pthread -o $@ $<
 
+# The dispatcher's objects as they are; only the kernel's randomness and the
+# core's calls of the fair queue are led through the simulator.
+sim_wraps := rand_system uuid_new $(addprefix fair_,push push_front pop finish \
+	remove free)
+$(eval $(call link_rule,$(simulator),$(call objects_in,\
+	$(wildcard tests/sim/*.c)) $(OUT)/libdispatcher.a $(lib)))
+$(simulator): link_flags += $(sim_wraps:%=-Wl,--wrap=synq_%)
+
 -include $(patsubst %.o,%.d,$(wildcard $(O)/*/*.o $(O)/*/*/*.o $(O)/*/*/*/*.o))
 
 # ---- doing -----------------------------------------------------------------
@@ -260,6 +270,12 @@ unit: deps
 
 contract: deps
 	@SYNQ_INSTALLED=1 T=$(T) tests/run contract
+
+# SEEDS=100000 FROM=1
+sim: deps
+	@SYNQ_INSTALLED=1 tests/sim/run
+
+sim-program: $(simulator)
 
 list-tests:
 	@printf '%s\n' $(test_programs)
