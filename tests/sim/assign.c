@@ -177,11 +177,12 @@ assign_looked_up(struct sim *sim, struct event *event)
 	struct part *part = event->object;
 	struct stream *stream =
 	    event->number == 0 ? &part->results : &part->cancels;
-	const int64_t from = partition_reconcile_from(part->partition);
+	int64_t from;
 
 	(void)sim;
 	if (!stream->open || stream->epoch != event->epoch)
 		return;
+	from = partition_reconcile_from(part->partition);
 	stream->ready = 1;
 	stream->end = stream->tape->end;
 	if (event->number == 0 && from >= 0)
@@ -267,6 +268,9 @@ assign_on_assign(struct part *part)
 	    part->source / 2);
 	part->state = PART_ASSIGNED;
 	part->epoch++;
+	for (int i = 0; i < sim->job_count; i++)
+		sim->jobs[i].moved |= sim->jobs[i].accepted &&
+		                      sim->jobs[i].source == part->source;
 	part->full = part->serving = 0;
 	part->newest = part->sent = part->stored = 0;
 	event = event_net(sim, sim->now + sim_range(sim, MS, 30 * MS),

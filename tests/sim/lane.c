@@ -182,7 +182,7 @@ lane_append(struct sim *sim, struct send *send)
 	struct entry *entry;
 	struct synq_outcome outcome;
 
-	entry = tape_append(sim, send->lane->tape, send->value, sim->now);
+	entry = tape_append(sim, send->tape, send->value, sim->now);
 	send->written = 1;
 	send->offset = entry->offset;
 	entry->job = send->job;
@@ -246,6 +246,7 @@ lane_push(struct node *node, struct lane *lane, struct synq_slice value)
 	send->node = node;
 	send->life = node->life;
 	send->lane = lane;
+	send->tape = lane->tape;
 	send->value = synq_arena_slice(sim->arena, value);
 	send->wire = sim_chance(sim, 60);
 	synq_list_push(&lane->sends, &send->link);

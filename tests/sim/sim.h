@@ -141,6 +141,8 @@ struct job {
 	int64_t latency_us; /* of its calls; -1 = drawn for each */
 	int accepted;       /* its record is on the log */
 	int cancels;        /* bits: 1 << reason */
+	int moved;          /* its partition changed hands since */
+	int written;        /* how often its record was */
 	struct synq_list calls;
 	int64_t ended_at; /* 0 = no result on the log yet */
 	enum synq_job_state state;
@@ -157,6 +159,7 @@ struct send {
 	struct node *node;
 	uint32_t life;
 	struct lane *lane;
+	struct tape *tape;
 	struct work *work; /* NULL = the announcement of a life */
 	struct job *job;
 	enum synq_outcome_kind kind;
@@ -213,7 +216,7 @@ enum node_state { NODE_DOWN, NODE_STARTING, NODE_UP, NODE_DRAINING };
 struct node {
 	struct sim *sim;
 	int index;
-	char name[16];
+	char name[24];
 	uint32_t life;
 	struct synq_uuid boot_id;
 	enum node_state state;
