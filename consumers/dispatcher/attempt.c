@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "ended.h"
 #include "gate.h"
 #include "partition.h"
 #include "store/catalog.h"
@@ -478,8 +479,10 @@ core_ended(struct work *work, int rc, int64_t offset)
 		return;
 	}
 	attempt_count(core, work->outcome.state);
-	/* A zombie's result may not be the first: let the row speak. */
-	if (!work->lost)
+	ended_add(core, &work->request.job_id);
+	/* It may not be the first where a zombie has a part: let the row
+	 * speak. */
+	if (!work->lost && !work->doubted)
 		core->config.io.reply(
 		    core->config.io_ctx, work, &work->outcome);
 	if (partition != NULL)

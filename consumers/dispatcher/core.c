@@ -20,6 +20,7 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "cancel.h"
+#include "ended.h"
 #include "gate.h"
 #include "life.h"
 #include "partition.h"
@@ -44,10 +45,12 @@ core_new(const struct core_config *config)
 	synq_list_init(&core->partitions);
 	synq_list_init(&core->orphans);
 	synq_list_init(&core->cancel_order);
+	synq_list_init(&core->ended_order);
 	synq_list_init(&core->unsent);
 	synq_heap_init(&core->timers);
 	core->jobs = synq_map_new();
 	core->cancels = synq_map_new();
+	core->ended = synq_map_new();
 	core->gates = synq_map_new();
 	core->lives = synq_map_new();
 	core->fair = synq_fair_new(&fair);
@@ -71,12 +74,14 @@ core_free(struct core **core)
 	while ((link = synq_list_first(&self->orphans)) != NULL)
 		work_destroy(SYNQ_CONTAINER(link, struct work, place));
 	cancel_free_all(self);
+	ended_free_all(self);
 	gate_free_all(self);
 	life_free_all(self);
 	synq_fair_free(&self->fair);
 	synq_heap_done(&self->timers);
 	synq_map_free(&self->jobs);
 	synq_map_free(&self->cancels);
+	synq_map_free(&self->ended);
 	synq_map_free(&self->gates);
 	synq_map_free(&self->lives);
 	synq_catalog_free(&self->catalog);
@@ -104,6 +109,16 @@ core_idle(const struct core *core)
 {
 	return synq_fair_in_flight(core->fair) == 0 &&
 	       synq_list_first(&core->unsent) == NULL && core->unacked == 0;
+}
+
+void
+core_slept(struct core *core)
+{
+	struct synq_link *link;
+
+	for (link = synq_list_first(&core->orphans); link != NULL;
+	     link = synq_list_next(&core->orphans, link))
+		SYNQ_CONTAINER(link, struct work, place)->lost = 1;
 }
 
 void
@@ -183,7 +198,8 @@ core_resume_known(struct work *work, const struct known *known)
 	}
 	work->opens = synq_arena_alloc(work->arena, sizeof(*work->opens));
 	*work->opens = known->opens;
-	(void)opens_drop_dead(work->opens, work->core, NULL, 0);
+	if (opens_drop_dead(work->opens, work->core, NULL, 0) > 0)
+		work->doubted = 1;
 	if (work->opens->count == 0) {
 		work->core->counts.repeated++;
 		return 0;
@@ -212,8 +228,8 @@ core_place(struct partition *partition, struct work *work)
 }
 
 /*
- * 1 if the record ${value} at ${offset} needs no work: it is done already, or
- * the same job is in hand from another record (a repeated produce).
+ * 1 if the record of ${work} needs no work: it is done already, or the same job
+ * is in hand or has ended from another record (a repeated produce).
  */
 static int
 core_skip(struct partition *partition, const struct work *work)
@@ -230,10 +246,12 @@ core_skip(struct partition *partition, const struct work *work)
 	}
 	if (known != NULL && known->ended) {
 		core->counts.skipped_done++;
+		ended_add(core, &known->job_id);
 		partition_known_drop(partition, known);
 		return 1;
 	}
-	if (synq_map_get(core->jobs, id) != work) {
+	if (synq_map_get(core->jobs, id) != work ||
+	    ended_has(core, &work->request.job_id)) {
 		core->counts.skipped_duplicate++;
 		if (known != NULL)
 			partition_known_drop(partition, known);

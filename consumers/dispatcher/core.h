@@ -130,6 +130,8 @@ struct core {
 	struct synq_map *jobs;    /* job id => struct work, all but orphans */
 	struct synq_map *cancels; /* struct cancel_key => struct cancel */
 	struct synq_list cancel_order; /* the same, oldest first */
+	struct synq_map *ended;        /* job id => struct ended */
+	struct synq_list ended_order;  /* the same, oldest first */
 	struct synq_fair *fair;
 	struct synq_heap timers; /* works by when they want attention */
 	struct synq_list unsent; /* works whose outcome was not taken */
@@ -184,6 +186,12 @@ int core_request(
  * there is none any more, else 0.
  */
 int core_late(struct partition *partition);
+
+/*
+ * The process stood still for so long that the group may have expelled it
+ * without a word: what was revoked from it before may be with others again.
+ */
+void core_slept(struct core *core);
 
 /* A cancel was read. */
 void core_cancel(struct core *core, const struct synq_cancel *cancel);

@@ -78,11 +78,11 @@ life_release(
 	synq_list_foreach (&partition->works, link, after) {
 		work = SYNQ_CONTAINER(link, struct work, place);
 		if (work->state != WORK_HELD ||
-		    opens_drop_dead(work->opens, core, names, count) == 0 ||
-		    work->opens->count > 0)
+		    opens_drop_dead(work->opens, core, names, count) == 0)
 			continue;
-		core->counts.repeated++;
-		work_queue(work);
+		work->doubted = 1;
+		if (work->opens->count == 0)
+			work_unhold(work);
 	}
 }
 

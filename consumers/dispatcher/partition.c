@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "ended.h"
 #include "track/track.h"
 #include "work.h"
 
@@ -62,6 +63,9 @@ partition_free(struct partition **partition, int lost)
 		partition_commit(self);
 	synq_list_foreach (&self->works, link, after)
 		work_revoke(SYNQ_CONTAINER(link, struct work, place), lost);
+	/* The group expelled us: what was revoked before is nobody's now. */
+	if (lost)
+		core_slept(self->core);
 	while ((known = synq_map_next(self->known, &cursor)) != NULL)
 		partition_known_drop(self, known);
 	synq_map_free(&self->known);
@@ -151,6 +155,15 @@ known_learn(struct partition *partition, int64_t offset,
 	}
 }
 
+/* Somebody else wrote the result of ${work}. */
+static void
+partition_ended(struct work *work)
+{
+	ended_add(work->core, &work->request.job_id);
+	partition_done(work->partition, work->source.offset);
+	work_free(work);
+}
+
 /* A record about ${work}, which is held for attempts of others. */
 static void
 partition_release(struct work *work, const struct synq_outcome *outcome)
@@ -165,14 +178,31 @@ partition_release(struct work *work, const struct synq_outcome *outcome)
 		if (!opens_remove(work->opens, &outcome->attempt_id))
 			break;
 		work->failures += (uint32_t)outcome_counts(outcome);
-		if (work->opens->count == 0)
+		if (work->opens->count > 0)
+			break;
+		if (work->cancelled)
+			work_end(work, SYNQ_JOB_CANCELLED, NULL);
+		else
 			work_wait(work, outcome->not_before_at);
 		break;
 	case SYNQ_OUTCOME_RESULT:
-		partition_done(work->partition, work->source.offset);
-		work_free(work);
+		partition_ended(work);
 		break;
 	}
+}
+
+/*
+ * A record about ${work}, begun again after a life that seemed over: what that
+ * life wrote late may be the end of it.  A call that is out is not stopped.
+ */
+static void
+partition_overtaken(struct work *work, const struct synq_outcome *outcome)
+{
+	if (outcome->kind != SYNQ_OUTCOME_RESULT ||
+	    (work->state != WORK_QUEUED && work->state != WORK_PARKED &&
+		work->state != WORK_WAITING))
+		return;
+	partition_ended(work);
 }
 
 void
@@ -192,6 +222,8 @@ partition_outcome(struct partition *partition, int64_t offset,
 	    work->source.offset == source->offset) {
 		if (work->state == WORK_HELD)
 			partition_release(work, outcome);
+		else if (work->doubted)
+			partition_overtaken(work, outcome);
 		return;
 	}
 	if (!partition->active ||
@@ -209,13 +241,15 @@ partition_settle(struct partition *partition)
 size_t
 partition_held(const struct partition *partition)
 {
-	struct synq_link *link;
 	size_t held = synq_map_count(partition->known);
+	struct synq_link *link;
+	const struct work *work;
 
 	for (link = synq_list_first(&partition->works); link != NULL;
-	     link = synq_list_next(&partition->works, link))
-		held += SYNQ_CONTAINER(link, struct work, place)->state ==
-		        WORK_HELD;
+	     link = synq_list_next(&partition->works, link)) {
+		work = SYNQ_CONTAINER(link, struct work, place);
+		held += work->state == WORK_HELD || work->doubted;
+	}
 	return held;
 }
 

@@ -77,7 +77,7 @@ void partition_outcome(struct partition *partition, int64_t offset,
 /* Results are read to their end: requests may be read now. */
 void partition_settle(struct partition *partition);
 
-/* How many of its requests are held or may turn out to be. */
+/* How many of its requests others may still end: results are read for them. */
 size_t partition_held(const struct partition *partition);
 
 /* What results say about ${offset}, or NULL; the caller frees it from there. */

@@ -225,6 +225,17 @@ work_hold(struct work *work)
 }
 
 void
+work_unhold(struct work *work)
+{
+	work->core->counts.repeated++;
+	work->doubted = 1;
+	if (work->cancelled)
+		work_end(work, SYNQ_JOB_CANCELLED, NULL);
+	else
+		work_queue(work);
+}
+
+void
 work_due(struct work *work)
 {
 	const struct core_config *config = &work->core->config;
@@ -240,8 +251,9 @@ work_due(struct work *work)
 		return;
 	}
 	if (work->state == WORK_HELD)
-		work->core->counts.repeated++;
-	work_requeue(work);
+		work_unhold(work);
+	else
+		work_requeue(work);
 }
 
 void
@@ -251,9 +263,9 @@ work_cancel(struct work *work, enum synq_cancel_reason reason)
 
 	switch (work->state) {
 	case WORK_HELD:
-		if (reason == SYNQ_CANCEL_GONE)
-			break;
-		work_end(work, SYNQ_JOB_CANCELLED, NULL);
+		/* Its end is its maker's to write: two could contradict. */
+		if (reason != SYNQ_CANCEL_GONE)
+			work->cancelled = 1;
 		break;
 	case WORK_QUEUED:
 	case WORK_PARKED:

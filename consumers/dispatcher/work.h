@@ -36,6 +36,7 @@ struct work {
 	enum work_state state;
 	int taken;     /* counted as in flight in the fair queue */
 	int lost;      /* its partition was lost: we may be a zombie */
+	int doubted;   /* an attempt of a life that is over may yet end it */
 	int cancelled; /* a cancel came while it could not be stopped */
 	int dead;      /* freed as soon as nothing of it is unacknowledged */
 	uint32_t unacked;
@@ -100,6 +101,12 @@ void work_wait(struct work *work, int64_t not_before_at);
 
 /* Let ${work} wait for the attempts in ${work}->opens. */
 void work_hold(struct work *work);
+
+/*
+ * Nobody who lives has an attempt of the held ${work} out: begin it again, or
+ * let it end if it was cancelled meanwhile.
+ */
+void work_unhold(struct work *work);
 
 /*
  * Begin an attempt of ${work}, just popped from the fair queue.  Returns 0 if
