@@ -32,6 +32,8 @@
 #define TICK_US 10000
 /* Requests held in memory, all partitions together. */
 #define MAX_HELD_BYTES (256U << 20)
+/* So long a gap may be the end of the session (decisions 11). */
+#define GAP_US 3000000
 /* Leaving the group and flushing the producer at the end. */
 #define LEAVE_LIMIT_MS 3000
 #define FLUSH_LIMIT_MS 5000
@@ -99,6 +101,9 @@ dispatcher_on_commit(void *ctx)
 		partition_commit(SYNQ_CONTAINER(link, struct partition, link));
 	/* What the log refused otherwise than for want of room. */
 	core_room(dispatcher->core);
+	/* An acknowledgement may have let something new wait for its time. */
+	if (synq_heap_first(&dispatcher->core->timers) != NULL)
+		dispatcher_wake(dispatcher);
 	assign_check_held(dispatcher);
 	dispatcher_check_drained(dispatcher);
 }
@@ -109,6 +114,14 @@ dispatcher_on_room(void *ctx)
 	struct dispatcher *dispatcher = ctx;
 
 	core_room(dispatcher->core);
+}
+
+static void
+dispatcher_on_gap(void *ctx)
+{
+	struct dispatcher *dispatcher = ctx;
+
+	core_slept(dispatcher->core);
 }
 
 static void
@@ -240,6 +253,8 @@ dispatcher_start(
 		return rc;
 	synq_producer_on_room(
 	    dispatcher->producer, dispatcher_on_room, dispatcher);
+	synq_loop_on_gap(
+	    dispatcher->loop, GAP_US, dispatcher_on_gap, dispatcher);
 	catalog_follow(dispatcher);
 	return 0;
 }
@@ -282,6 +297,7 @@ dispatcher_stop(void *ctx)
 	/* Acknowledgements still come, and must begin nothing. */
 	dispatcher->draining = 1;
 	core_drain(dispatcher->core);
+	synq_loop_off_gap(dispatcher->loop, dispatcher_on_gap, dispatcher);
 	synq_consumer_free(&dispatcher->consumer, LEAVE_LIMIT_MS);
 	synq_reader_close(&dispatcher->control);
 	synq_reader_free(&dispatcher->reader, LEAVE_LIMIT_MS);
