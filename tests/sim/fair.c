@@ -145,6 +145,8 @@ watch_pop(struct watch *watch, struct synq_fair_item *item)
 		check_fail(sim_now, "batch waits while interactive runs");
 	served->queued[class]--;
 	served->in_flight++;
+	if (served->in_flight == (int)sim_now->traits.org_in_flight)
+		memset(served->waited, 0, sizeof(served->waited));
 	if (served->in_flight > (int)sim_now->traits.org_in_flight)
 		check_fail(sim_now, "an organization is above its cap");
 }
@@ -173,7 +175,11 @@ __wrap_synq_fair_finish(struct synq_fair *fair, struct synq_fair_item *item)
 void
 __wrap_synq_fair_remove(struct synq_fair *fair, struct synq_fair_item *item)
 {
-	tenant_of_item(watch_of(fair), item)->queued[item->class]--;
+	struct tenant_watch *tenant = tenant_of_item(watch_of(fair), item);
+
+	/* Whoever leaves the ring comes back at its end. */
+	if (--tenant->queued[item->class] == 0)
+		tenant->waited[item->class] = 0;
 	__real_synq_fair_remove(fair, item);
 }
 

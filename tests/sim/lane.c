@@ -130,14 +130,17 @@ lane_close_call(struct send *send)
 	struct synq_link *link;
 	struct call *call;
 
-	if (send->job == NULL || send->rc != 0 ||
-	    send->kind == SYNQ_OUTCOME_STARTED)
+	if (send->job == NULL || send->kind == SYNQ_OUTCOME_STARTED)
 		return;
 	for (link = synq_list_first(&send->job->calls); link != NULL;
 	     link = synq_list_next(&send->job->calls, link)) {
 		call = SYNQ_CONTAINER(link, struct call, link);
-		if (synq_uuid_equal(&call->attempt_id, &send->attempt_id))
+		if (!synq_uuid_equal(&call->attempt_id, &send->attempt_id))
+			continue;
+		if (send->rc == 0)
 			call->over = 1;
+		else if (send->kind == SYNQ_OUTCOME_FAILED)
+			call->excused = 1; /* it may never be told again */
 	}
 }
 

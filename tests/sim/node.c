@@ -15,6 +15,7 @@
 
 #define TICK_US (10 * MS)
 #define PASS_US (250 * MS)
+#define GAP_US (3 * SECOND)
 #define LEAVE_US (3 * SECOND)
 #define FLUSH_US (5 * SECOND)
 #define CLOSE_POLL_US (50 * MS)
@@ -97,6 +98,8 @@ node_pass(struct sim *sim, struct event *event)
 	     link = synq_list_next(&node->core->partitions, link))
 		partition_commit(SYNQ_CONTAINER(link, struct partition, link));
 	core_room(node->core);
+	if (synq_heap_first(&node->core->timers) != NULL)
+		node_wake(node);
 	assign_check_held(node);
 	node_check_drained(node);
 }
@@ -250,6 +253,8 @@ node_resume(struct sim *sim, struct event *event)
 		return;
 	sim_trace(sim, "%s: goes on", node->name);
 	node->paused = 0;
+	if (event->number > GAP_US)
+		core_slept(node->core);
 	group_resumed(node);
 	node_after(node, NULL);
 }
@@ -269,6 +274,7 @@ node_pause(struct node *node, int64_t us)
 	event = event_at(sim, node->resume_at, node_resume, NULL);
 	event->object = node;
 	event->epoch = node->life;
+	event->number = us;
 	if (us > SESSION_US)
 		group_expel_at(node, sim->now + SESSION_US);
 }
