@@ -188,8 +188,8 @@ int core_request(
 int core_late(struct partition *partition);
 
 /*
- * The process stood still for so long that the group may have expelled it
- * without a word: what was revoked from it before may be with others again.
+ * The process stood still, or heard nothing of the group, for so long that it
+ * may have been expelled: what was revoked from it may be with others again.
  */
 void core_slept(struct core *core);
 

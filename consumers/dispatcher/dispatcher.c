@@ -95,6 +95,10 @@ dispatcher_on_commit(void *ctx)
 	struct dispatcher *dispatcher = ctx;
 	struct synq_link *link;
 
+	/* Without a partition nobody else would tell us of the expulsion. */
+	if (dispatcher->consumer != NULL &&
+	    !synq_consumer_healthy(dispatcher->consumer))
+		core_slept(dispatcher->core);
 	for (link = synq_list_first(&dispatcher->core->partitions);
 	     link != NULL;
 	     link = synq_list_next(&dispatcher->core->partitions, link))
