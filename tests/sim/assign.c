@@ -311,7 +311,8 @@ assign_on_revoke(struct part *part, int lost)
 	part->results.open = part->cancels.open = 0;
 	part->epoch++;
 	if (part->partition != NULL)
-		partition_free(&part->partition, lost);
+		partition_free(
+		    &part->partition, lost && sim->wrong != WRONG_LOST_PLAIN);
 	if (lost) {
 		part->state = PART_NONE;
 		return;
@@ -475,6 +476,7 @@ assign_on_members(struct sim *sim, struct event *event)
 	if (sim->wrong == WRONG_HELD_DEAD)
 		count = 0;
 	core_members(node->core, names, count);
+	check_held(node);
 	node_wake(node);
 }
 

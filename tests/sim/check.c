@@ -12,6 +12,10 @@
 
 #define SHARE_MIN_BYTES (4U << 20)
 #define RECORD_MAX_BYTES (2U << 20)
+/* How soon what is on the log is heard by a process that is well. */
+#define HEARD_US (2 * SECOND)
+/* A session, and what it takes to notice that it is over. */
+#define DEAD_US (15 * SECOND)
 
 void
 check_fail(struct sim *sim, const char *fmt, ...)
@@ -25,6 +29,16 @@ check_fail(struct sim *sim, const char *fmt, ...)
 	(void)vsnprintf(sim->failure, sizeof(sim->failure), fmt, args);
 	va_end(args);
 	sim_trace(sim, "VIOLATED: %s", sim->failure);
+}
+
+/* 1 if ${node} could hear everything in the last ${us}. */
+static int
+check_is_well(const struct node *node, int64_t us)
+{
+	const int64_t since = node->sim->now - us;
+
+	return node->resume_at < since && node->cut_until < since &&
+	       node->sim->down_until < since;
 }
 
 /* ---- calls -------------------------------------------------------------- */
@@ -62,14 +76,14 @@ check_started(struct sim *sim, const struct job *job, const struct work *work)
 }
 
 /*
- * A record that was written twice and whose partition went to another owner
- * before the second was read: the new owner cannot know that the first, below
- * what is committed, was the same job.
+ * What a new owner cannot know.  A record that was written twice and whose
+ * partition went to another owner before the second was read: the new owner
+ * cannot know that the first, below what is committed, was the same job.
  */
 static int
 check_is_blind(const struct job *job)
 {
-	return job->written > 1 && job->moved;
+	return (job->written > 1 && job->moved) || job->late_end;
 }
 
 /*
@@ -118,6 +132,10 @@ check_call(struct node *node, struct work *work)
 	}
 	check_started(sim, job, work);
 	check_repeat(sim, job, node);
+	if (job->cancel_at != 0 && job->cancel_at < sim->now - HEARD_US &&
+	    check_is_well(node, HEARD_US) && !check_is_blind(job))
+		check_fail(
+		    sim, "job %d is called long after its cancel", job->number);
 	if (node->zombie)
 		check_fail(sim, "%s, expelled in its sleep, calls job %d",
 		    node->name, job->number);
@@ -180,6 +198,12 @@ check_result(
 	if (outcome->kind != SYNQ_OUTCOME_RESULT)
 		return;
 	job->results++;
+	/*
+	 * Expired, cancelled or refused without a call, and on its way when the
+	 * partition went: nothing on the log told the next owner to wait.
+	 */
+	if (call == NULL && entry->foreign)
+		job->late_end = 1;
 	if (job->ended_at != 0)
 		return;
 	job->ended_at = sim->now;
@@ -293,6 +317,47 @@ check_node(struct node *node)
 		check_fail(sim, "%s keeps too many cancels", node->name);
 	if (synq_fair_in_flight(core->fair) > core->config.max_in_flight)
 		check_fail(sim, "%s has too many in flight", node->name);
+}
+
+/* 1 if the life ${maker} ended long ago. */
+static int
+check_is_dead(const struct sim *sim, const struct maker *maker)
+{
+	const struct node *node = &sim->nodes[maker->boot_id.bytes[0] - 1];
+	const int64_t ended_at =
+	    node->ended_at[maker->boot_id.bytes[1] % LIVES_MAX];
+
+	return ended_at != 0 && ended_at < sim->now - DEAD_US;
+}
+
+void
+check_held(struct node *node)
+{
+	struct synq_link *link;
+	const struct work *work;
+	uint32_t dead;
+
+	for (int s = 0; s < SOURCES_MAX; s++) {
+		struct partition *partition = node->parts[s].partition;
+
+		if (partition == NULL || !check_is_well(node, DEAD_US))
+			continue;
+		for (link = synq_list_first(&partition->works); link != NULL;
+		     link = synq_list_next(&partition->works, link)) {
+			work = SYNQ_CONTAINER(link, const struct work, place);
+			if (work->state != WORK_HELD)
+				continue;
+			for (dead = 0; dead < work->opens->count; dead++)
+				if (!check_is_dead(node->sim,
+					&work->opens->items[dead].maker))
+					break;
+			if (dead == work->opens->count)
+				check_fail(node->sim,
+				    "offset %lld of source %d waits for the "
+				    "dead",
+				    (long long)work->source.offset, s);
+		}
+	}
 }
 
 /* ---- the end ------------------------------------------------------------ */

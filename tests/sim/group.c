@@ -236,6 +236,9 @@ group_hears_loss(struct node *node)
 	if (!member->fenced || member->life != node->life)
 		return;
 	member->fenced = 0;
+	/* The glue asks whether the coordinator answers. */
+	if (sim->wrong != WRONG_LOST_PLAIN)
+		core_slept(node->core);
 	for (int s = 0; s < 2 * sim->traits.part_count; s++)
 		if (node->parts[s].state != PART_NONE)
 			assign_on_revoke(&node->parts[s], 1);

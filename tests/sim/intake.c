@@ -162,6 +162,8 @@ intake_cancel(struct sim *sim, struct event *event)
 	sim_trace(sim, "intake: cancel of job %d, reason %d", job->number,
 	    (int)event->number);
 	job->cancels |= 1 << event->number;
+	if (cancel.reason != SYNQ_CANCEL_GONE && job->cancel_at == 0)
+		job->cancel_at = sim->now;
 	synq_buf_init(&value, 4096);
 	synq_cancel_encode(&cancel, &value);
 	(void)tape_append(sim, &sim->cancels[job->source / 2],

@@ -193,6 +193,8 @@ lane_append(struct sim *sim, struct send *send)
 	entry->attempt_id = send->attempt_id;
 	if (send->job == NULL)
 		return;
+	entry->foreign = send->gone || sim->group.owner[send->job->source] !=
+	                                   send->node->index;
 	if (synq_outcome_decode(entry->value, &outcome) != 0)
 		check_fail(sim, "an outcome does not decode");
 	else

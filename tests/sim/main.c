@@ -25,6 +25,7 @@ static const char *const wrong_names[WRONGS] = {
 	[WRONG_ONE_LOOK] = "one-look",
 	[WRONG_NO_LIVES] = "no-lives",
 	[WRONG_NO_CANCELS] = "no-cancels",
+	[WRONG_LOST_PLAIN] = "lost-plain",
 	[WRONG_ACKED_AHEAD] = "acked-ahead",
 };
 

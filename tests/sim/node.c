@@ -231,6 +231,7 @@ node_gone(struct node *node)
 	group_expel_at(node, node->sim->now + SESSION_US);
 	node->state = NODE_DOWN;
 	node->paused = node->joined = 0;
+	node->ended_at[node->life % LIVES_MAX] = node->sim->now;
 }
 
 void
@@ -253,7 +254,7 @@ node_resume(struct sim *sim, struct event *event)
 		return;
 	sim_trace(sim, "%s: goes on", node->name);
 	node->paused = 0;
-	if (event->number > GAP_US)
+	if (event->number > GAP_US && sim->wrong != WRONG_LOST_PLAIN)
 		core_slept(node->core);
 	group_resumed(node);
 	node_after(node, NULL);

@@ -44,6 +44,7 @@
 #define SECOND (1000 * MS)
 #define SESSION_US (6 * SECOND)
 #define TEXT_MAX 4096
+#define LIVES_MAX 64
 
 struct sim;
 struct node;
@@ -62,6 +63,7 @@ enum wrong {
 	WRONG_ONE_LOOK,    /* results are not read on while attempts are held */
 	WRONG_NO_LIVES,    /* nobody hears of the lives of others */
 	WRONG_NO_CANCELS,  /* cancels are read from the end only */
+	WRONG_LOST_PLAIN,  /* a loss is taken for an orderly revoke */
 	WRONG_ACKED_AHEAD, /* the results offset runs ahead of what is open */
 	WRONGS
 };
@@ -91,6 +93,7 @@ struct entry {
 	struct job *job; /* NULL = it does not decode */
 	struct synq_uuid attempt_id;
 	enum synq_outcome_kind kind;
+	int foreign; /* whoever wrote it does not own the partition now */
 };
 
 /* One partition of one topic. */
@@ -141,6 +144,8 @@ struct job {
 	int64_t latency_us; /* of its calls; -1 = drawn for each */
 	int accepted;       /* its record is on the log */
 	int cancels;        /* bits: 1 << reason */
+	int64_t cancel_at;  /* the first that stops a call; 0 = none */
+	int late_end;       /* see check_result */
 	int moved;          /* its partition changed hands since */
 	int written;        /* how often its record was */
 	struct synq_list calls;
@@ -221,6 +226,7 @@ struct node {
 	struct synq_uuid boot_id;
 	enum node_state state;
 	int paused;
+	int64_t ended_at[LIVES_MAX]; /* each of its lives; 0 = not yet */
 	int zombie; /* goes on after a pause, expelled and unaware */
 	int64_t resume_at;
 	int64_t cut_until;
@@ -470,6 +476,8 @@ void check_commit(
     const struct part *part, int64_t offset, struct synq_slice metadata);
 /* What ${node} holds stays within its limits. */
 void check_node(struct node *node);
+/* No attempt of a life that is over is held by ${node} for long. */
+void check_held(struct node *node);
 /* The calls of ${node} (${source} -1 = of all) that are out are excused. */
 void check_excuse(struct node *node, int source);
 /* All is over: nothing may be missing. */

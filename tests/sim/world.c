@@ -117,7 +117,8 @@ world_is_settled(const struct sim *sim)
 	for (int i = 0; i < sim->traits.node_count; i++) {
 		const struct node *node = &sim->nodes[i];
 
-		if (node->core == NULL || !core_idle(node->core) ||
+		if (node->core == NULL || node->paused ||
+		    node->cut_until > sim->now || !core_idle(node->core) ||
 		    node->core->bytes > 0)
 			return 0;
 	}
