@@ -201,10 +201,11 @@ static void
 skip_rounds(struct synq_fair *fair, int class)
 {
 	uint64_t rounds = UINT64_MAX;
+	const struct synq_list *ring = &fair->active[class];
 	struct synq_link *link;
-	struct synq_link *after;
 
-	synq_list_foreach (&fair->active[class], link, after) {
+	for (link = synq_list_first(ring); link;
+	     link = synq_list_next(ring, link)) {
 		const struct lane *lane = lane_of(link);
 		uint64_t missing = first_cost(lane) - lane->deficit;
 		uint64_t needs = (missing - 1) / turn_size(fair, lane);
@@ -212,7 +213,8 @@ skip_rounds(struct synq_fair *fair, int class)
 		if (needs < rounds)
 			rounds = needs;
 	}
-	synq_list_foreach (&fair->active[class], link, after)
+	for (link = synq_list_first(ring); link;
+	     link = synq_list_next(ring, link))
 		lane_of(link)->deficit +=
 		    rounds * turn_size(fair, lane_of(link));
 }
@@ -337,7 +339,7 @@ synq_fair_finish(struct synq_fair *fair, struct synq_fair_item *item)
 	item->tenant = NULL;
 	tenant->in_flight--;
 	fair->in_flight--;
-	if (synq_link_used(&tenant->capped) && !tenant_at_cap(fair, tenant)) {
+	if (synq_link_used(&tenant->capped)) {
 		synq_list_remove(&fair->capped, &tenant->capped);
 		for (int i = 0; i < CLASSES; i++)
 			lane_enter(fair, &tenant->lanes[i], i);

@@ -69,21 +69,15 @@ synq_gate_give(struct synq_gate *gate, enum synq_gate_outcome outcome,
 	if (gate->in_flight > 0)
 		gate->in_flight--;
 
-	switch (outcome) {
-	case SYNQ_GATE_GOOD:
+	if (outcome == SYNQ_GATE_GOOD)
 		gate_raise(gate, took_us, now_us);
-		break;
-	case SYNQ_GATE_OVERLOAD:
-		gate_lower(gate, took_us, now_us);
-		if (asked_us > MAX_CLOSED_US)
-			asked_us = MAX_CLOSED_US;
-		if (asked_us > 0 &&
-		    now_us + (uint64_t)asked_us > gate->closed_until_us)
-			gate->closed_until_us = now_us + (uint64_t)asked_us;
-		break;
-	case SYNQ_GATE_NEUTRAL:
-		break;
-	}
+	if (outcome != SYNQ_GATE_OVERLOAD)
+		return;
+	gate_lower(gate, took_us, now_us);
+	if (asked_us > MAX_CLOSED_US)
+		asked_us = MAX_CLOSED_US;
+	if (asked_us > 0 && now_us + (uint64_t)asked_us > gate->closed_until_us)
+		gate->closed_until_us = now_us + (uint64_t)asked_us;
 }
 
 uint64_t

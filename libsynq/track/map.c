@@ -72,8 +72,7 @@ write_bits(const struct synq_track *track, size_t bytes, struct synq_buf *raw)
 	char *bits = synq_buf_reserve(raw, bytes);
 	struct runs runs;
 
-	if (!bits)
-		return;
+	assert(bits); /* synq_track_fits has said so */
 	memset(bits, 0, bytes);
 	for (int64_t at = track->base; runs_next(track, at, &runs);
 	     at = runs.end)

@@ -177,6 +177,47 @@ test_fair_serves_by_weight(void **state)
 	synq_fair_free(&fair);
 }
 
+/* A weight of 5,000 is one of 1,000, one of 0 is 1. */
+static void
+test_fair_keeps_weights_within_bounds(void **state)
+{
+	(void)state;
+	struct synq_fair *fair = synq_fair_new(&plain);
+	struct synq_uuid light = uuid_of(1), heavy = uuid_of(2);
+	int served[3] = { 0 };
+
+	synq_fair_weight(fair, &light, 0);
+	synq_fair_weight(fair, &heavy, 5000);
+	push_many(fair, 1, works, 10000, 1);
+	push_many(fair, 2, &works[10000], 10000, 1);
+	for (int i = 0; i < 8008; i++) {
+		struct work *work = pop(fair);
+
+		served[work->tenant]++;
+		finish(fair, work);
+	}
+	assert_int_equal(served[1], 8);
+	assert_int_equal(served[2], 8000);
+	synq_fair_free(&fair);
+}
+
+/* Nothing a turn would serve nobody for ever. */
+static void
+test_fair_serves_without_settings(void **state)
+{
+	static const struct synq_fair_config none;
+
+	(void)state;
+	struct synq_fair *fair = synq_fair_new(&none);
+
+	push(fair, 1, &works[0], SYNQ_FAIR_BATCH, 1);
+	push(fair, 2, &works[1], SYNQ_FAIR_INTERACTIVE, 1);
+	finish(fair, pop(fair));
+	finish(fair, pop(fair));
+	assert_null(pop(fair));
+	synq_fair_free(&fair);
+}
+
 /* Ten units of one are as much as ten of cost 1. */
 static void
 test_fair_serves_by_cost(void **state)
@@ -452,6 +493,10 @@ main(void)
 		cmocka_unit_test_setup(
 		    test_fair_serves_equal_tenants_alike, clear),
 		cmocka_unit_test_setup(test_fair_serves_by_weight, clear),
+		cmocka_unit_test_setup(
+		    test_fair_keeps_weights_within_bounds, clear),
+		cmocka_unit_test_setup(
+		    test_fair_serves_without_settings, clear),
 		cmocka_unit_test_setup(test_fair_serves_by_cost, clear),
 		cmocka_unit_test_setup(
 		    test_fair_serves_an_enormous_cost_at_once, clear),

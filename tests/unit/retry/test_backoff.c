@@ -121,6 +121,25 @@ test_backoff_asked_for_ever_does_not_overflow(void **state)
 				&backoff, 1, INT64_MAX, &rand) >= INT64_MAX);
 }
 
+/* Twice more than half of all numbers is no small one. */
+static void
+test_backoff_doubles_without_overflow(void **state)
+{
+	const struct synq_backoff longest = { UINT64_MAX / 2 + 1, UINT64_MAX };
+	struct synq_rand rand;
+	uint64_t most = 0;
+
+	(void)state;
+	synq_rand_init(&rand, 1);
+	for (int i = 0; i < 100; i++) {
+		uint64_t wait_us = synq_backoff_us(&longest, 2, &rand);
+
+		if (wait_us > most)
+			most = wait_us;
+	}
+	assert_true(most > UINT64_MAX / 4 * 3);
+}
+
 int
 main(void)
 {
@@ -132,6 +151,7 @@ main(void)
 		cmocka_unit_test(
 		    test_backoff_counts_where_it_is_longer_than_asked),
 		cmocka_unit_test(test_backoff_asked_for_ever_does_not_overflow),
+		cmocka_unit_test(test_backoff_doubles_without_overflow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -225,6 +225,30 @@ test_map_absent_is_no_error(void **state)
 	synq_track_free(&track);
 }
 
+/* What did not go out whole must go out again. */
+static void
+test_map_without_room_stays_to_be_committed(void **state)
+{
+	struct synq_track *track = synq_track_new(100);
+	struct synq_buf out;
+
+	(void)state;
+	synq_track_seen(track, 100);
+	done(track, 100);
+	synq_buf_init(&out, 4);
+	synq_track_encode(track, &out);
+	assert_true(out.overflow);
+	assert_true(synq_track_dirty(track));
+	synq_buf_done(&out);
+
+	synq_buf_init(&out, SYNQ_TRACK_MAX_CHARS + 1);
+	synq_track_encode(track, &out);
+	assert_false(synq_track_dirty(track));
+
+	synq_buf_done(&out);
+	synq_track_free(&track);
+}
+
 int
 main(void)
 {
@@ -240,6 +264,7 @@ main(void)
 		    test_map_that_could_outgrow_its_limit_means_nothing_known),
 		cmocka_unit_test(test_map_of_other_text_means_nothing_known),
 		cmocka_unit_test(test_map_absent_is_no_error),
+		cmocka_unit_test(test_map_without_room_stays_to_be_committed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
