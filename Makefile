@@ -3,6 +3,8 @@
 #   make                 all programs, under build/
 #   make unit [T=base]   unit tests under the sanitizers
 #   make contract [T=pg] tests against real servers
+#   make sim             the dispatcher's core in virtual time  SEEDS= FROM=
+#   make coverage        branches of the files that the promises rest on
 #   make test            every test            make check   every lint
 #   make run             install, boot, push real work through, stop
 #   make bench [ROW=accept]   the benchmarks   make fuzz    the fuzzers
@@ -145,9 +147,9 @@ every_object := $(lib_objects) $(patsubst %.c,$(O)/%.o,$(foreach f,\
 	$(suites:%=tests/%/*/*.c) tests/lib/*.c tests/bench/*.c tests/fuzz/*.c \
 	tests/fault/*.c tests/sim/*.c)))
 
-.PHONY: all objects tidy deps unit contract sim sim-program test-programs \
-	list-tests test check run bench fuzz fuzz-programs fault-programs \
-	chaos docs install clean
+.PHONY: all objects tidy deps unit contract sim sim-program coverage \
+	test-programs list-tests test check run bench fuzz fuzz-programs \
+	fault-programs chaos docs install clean
 all: $(programs) $(lib)
 objects: $(every_object)
 tidy: $(every_object:.o=.tidy)
@@ -276,6 +278,9 @@ sim: deps
 	@SYNQ_INSTALLED=1 tests/sim/run
 
 sim-program: $(simulator)
+
+coverage: deps
+	@SYNQ_INSTALLED=1 tests/coverage/run
 
 list-tests:
 	@printf '%s\n' $(test_programs)
