@@ -10,7 +10,6 @@
 #include "tests/sim/sim.h"
 #include "track/track.h"
 
-#define SHARE_MIN_BYTES (4U << 20)
 #define RECORD_MAX_BYTES (2U << 20)
 /* How soon what is on the log is heard by a process that is well. */
 #define HEARD_US (2 * SECOND)
@@ -285,20 +284,15 @@ check_node(struct node *node)
 {
 	struct sim *sim = node->sim;
 	const struct core *core = node->core;
-	size_t share = core->partitions.count == 0
-	                   ? 0
-	                   : core->config.max_bytes / core->partitions.count;
 	size_t bytes = 0;
 
-	if (share < SHARE_MIN_BYTES)
-		share = SHARE_MIN_BYTES;
 	for (int s = 0; s < 2 * sim->traits.part_count; s++) {
 		const struct partition *partition = node->parts[s].partition;
 
 		if (partition == NULL || partition->track == NULL)
 			continue;
 		bytes += partition->bytes;
-		/* What came before others were assigned keeps its room. */
+		/* Its share was all when it was the only one. */
 		if (partition->bytes >
 		    core->config.max_bytes + RECORD_MAX_BYTES)
 			check_fail(sim, "source %d holds %zu bytes", s,
@@ -330,12 +324,23 @@ check_is_dead(const struct sim *sim, const struct maker *maker)
 	return ended_at != 0 && ended_at < sim->now - DEAD_US;
 }
 
+/* 1 if ${work} is held for nobody but lives that ended long ago. */
+static int
+check_waits_for_the_dead(const struct sim *sim, const struct work *work)
+{
+	if (work->state != WORK_HELD)
+		return 0;
+	for (uint32_t i = 0; i < work->opens->count; i++)
+		if (!check_is_dead(sim, &work->opens->items[i].maker))
+			return 0;
+	return 1;
+}
+
 void
 check_held(struct node *node)
 {
 	struct synq_link *link;
 	const struct work *work;
-	uint32_t dead;
 
 	for (int s = 0; s < SOURCES_MAX; s++) {
 		struct partition *partition = node->parts[s].partition;
@@ -345,15 +350,9 @@ check_held(struct node *node)
 		for (link = synq_list_first(&partition->works); link != NULL;
 		     link = synq_list_next(&partition->works, link)) {
 			work = SYNQ_CONTAINER(link, const struct work, place);
-			if (work->state != WORK_HELD)
-				continue;
-			for (dead = 0; dead < work->opens->count; dead++)
-				if (!check_is_dead(node->sim,
-					&work->opens->items[dead].maker))
-					break;
-			if (dead == work->opens->count)
+			if (check_waits_for_the_dead(node->sim, work))
 				check_fail(node->sim,
-				    "offset %lld of source %d waits for the "
+				    "job at %lld of source %d waits for the "
 				    "dead",
 				    (long long)work->source.offset, s);
 		}
