@@ -13,18 +13,35 @@
 #include "partition.h"
 #include "work.h"
 
+/* How many earlier lives of an instance are remembered by name. */
+#define PAST_LIVES 8
+
 struct life {
 	struct maker maker; /* its instance is the map's key */
+	struct synq_uuid past[PAST_LIVES];
+	uint32_t ended; /* lives heard of before this one */
 };
 
+/*
+ * One that we have not heard of may be too old to be still in the topic, or
+ * so new that we have yet to hear: an id tells its time.
+ */
 static int
 life_is_over(const struct core *core, const struct maker *maker)
 {
 	const struct life *life =
 	    synq_map_get(core->lives, synq_slice_text(maker->instance));
+	uint32_t i;
 
-	return life != NULL &&
-	       !synq_uuid_equal(&life->maker.boot_id, &maker->boot_id);
+	if (life == NULL ||
+	    synq_uuid_equal(&life->maker.boot_id, &maker->boot_id))
+		return 0;
+	for (i = 0; i < life->ended && i < PAST_LIVES; i++) {
+		if (synq_uuid_equal(&life->past[i], &maker->boot_id))
+			return 1;
+	}
+	return memcmp(life->maker.boot_id.bytes, maker->boot_id.bytes,
+		   sizeof(maker->boot_id.bytes)) > 0;
 }
 
 void
@@ -40,12 +57,11 @@ life_free_all(struct core *core)
 	}
 }
 
-/* 1 if ${maker} is this life: an orphan of ours has the call out. */
+/* 1 if ${maker} bears our name. */
 static int
 life_is_ours(const struct core *core, const struct maker *maker)
 {
-	return strcmp(maker->instance, core->config.instance) == 0 &&
-	       synq_uuid_equal(&maker->boot_id, &core->config.boot_id);
+	return strcmp(maker->instance, core->config.instance) == 0;
 }
 
 int
@@ -54,8 +70,8 @@ life_has_ended(const struct core *core, const struct maker *maker,
 {
 	size_t i;
 
-	if (life_is_ours(core, maker))
-		return 0;
+	if (life_is_ours(core, maker)) /* this life: an orphan has it out */
+		return !synq_uuid_equal(&maker->boot_id, &core->config.boot_id);
 	if (life_is_over(core, maker))
 		return 1;
 	for (i = 0; i < count; i++) {
@@ -110,6 +126,8 @@ core_life(struct core *core, const struct maker *maker)
 		(void)synq_map_set(
 		    core->lives, synq_slice_text(life->maker.instance), life);
 	}
+	if (!synq_uuid_equal(&life->maker.boot_id, &maker->boot_id))
+		life->past[life->ended++ % PAST_LIVES] = life->maker.boot_id;
 	life->maker.boot_id = maker->boot_id;
 	life_release_all(core, NULL, 0);
 }

@@ -289,6 +289,37 @@ test_core_is_silent_about_orphans_after_a_long_sleep(void **state)
 	assert_int_equal(0, world->replies);
 }
 
+/* Results were faster than synq.control. */
+static void
+test_core_holds_an_attempt_of_a_life_it_has_yet_to_hear_of(void **state)
+{
+	static const char *const members[] = { "dispatcher-2" };
+	struct world *world = *state;
+
+	world_life(world, "dispatcher-2", 8);
+	(void)read_begun(world); /* of life 9 */
+	core_members(world->core, members, 1);
+	assert_int_equal(0, world->sent_count);
+	world_life(world, "dispatcher-2", 9);
+	assert_int_equal(0, world->sent_count);
+
+	world_life(world, "dispatcher-2", 10);
+	assert_int_equal(SYNQ_OUTCOME_STARTED, world_last(world)->kind);
+}
+
+/* A clock was set back: the order on synq.control counts. */
+static void
+test_core_knows_a_past_life_whatever_its_clock_said(void **state)
+{
+	struct world *world = *state;
+
+	(void)read_begun(world); /* of life 9 */
+	world_life(world, "dispatcher-2", 9);
+	world_life(world, "dispatcher-2", 3);
+
+	assert_int_equal(SYNQ_OUTCOME_STARTED, world_last(world)->kind);
+}
+
 #define DOUBT_TEST(name)                                                       \
 	cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
@@ -321,6 +352,9 @@ main(void)
 		    test_core_is_silent_about_orphans_when_it_is_expelled),
 		DOUBT_TEST(
 		    test_core_is_silent_about_orphans_after_a_long_sleep),
+		DOUBT_TEST(
+		    test_core_holds_an_attempt_of_a_life_it_has_yet_to_hear_of),
+		DOUBT_TEST(test_core_knows_a_past_life_whatever_its_clock_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
