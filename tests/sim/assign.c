@@ -535,6 +535,8 @@ assign_read_control(struct sim *sim, struct event *event)
 		memcpy(&maker,
 		    stream->tape->entries[stream->index++].value.data,
 		    sizeof(maker));
+		sim_trace(sim, "%s: hears of %s, life %d", node->name,
+		    maker.instance, maker.boot_id.bytes[1]);
 		if (sim->wrong != WRONG_NO_LIVES)
 			core_life(node->core, &maker);
 	}

@@ -321,7 +321,8 @@ check_is_dead(const struct sim *sim, const struct maker *maker)
 	const int64_t ended_at =
 	    node->ended_at[maker->boot_id.bytes[1] % LIVES_MAX];
 
-	return ended_at != 0 && ended_at < sim->now - DEAD_US;
+	return ended_at != 0 && ended_at < sim->now - DEAD_US &&
+	       node->joined_at < sim->now - HEARD_US;
 }
 
 /* 1 if ${work} is held for nobody but lives that ended long ago. */

@@ -54,6 +54,8 @@ fault_full(struct sim *sim, struct node *node)
 static void
 fault_cut(struct sim *sim, struct node *node)
 {
+	if (node->cut_until > sim->now)
+		return;
 	node->cut_until = sim->now + sim_range(sim, 10 * MS, 15 * SECOND);
 	sim_trace(sim, "%s: cut off for %lld ms", node->name,
 	    (long long)(node->cut_until - sim->now) / MS);

@@ -176,6 +176,7 @@ group_join(struct node *node)
 		return;
 	sim_trace(sim, "%s: joins, life %u", node->name, node->life);
 	node->joined = 1;
+	node->joined_at = sim->now;
 	node->state = NODE_UP;
 	member->life = node->life;
 	member->fenced = 0;

@@ -237,6 +237,7 @@ struct node {
 	struct lane control_lane;
 	struct stream control;
 	int joined;
+	int64_t joined_at;
 	int committing;
 	int commit_planned;
 	int64_t gate_until;
