@@ -68,6 +68,7 @@ enum wrong {
 	WRONGS
 };
 
+/* What happens when ${event} is due. */
 typedef void event_fn(struct sim *sim, struct event *event);
 
 /* What happens at a time; allocated in the world's arena. */
