@@ -12,7 +12,8 @@ reads     job, organization (whose key asked), status, at_us; of a result also
           of a state also state
 calls     job, attempt, start_us, end_us, outcome (of the provider's record)
 log       kind (started, failed, result), job, attempt, state (of a result),
-          at_us (when the broker wrote it down), in the order of the log
+          source (where its request lies), at_us (when the broker wrote it
+          down), in the order of the log
 attempts  id, job, organization, state, instance
 jobs      id, organization, state
 results   job, organization, digest, text
@@ -94,7 +95,9 @@ class _Books:
         self.begun_us = {}  # attempt: when it was on the log
         self.settled_us = {}  # attempt: when its end was
         self.first_states = {}  # job: of its first result on the log
+        self.sources = collections.defaultdict(set)  # job: where its request lies
         for record in history.log:
+            self.sources[record["job"]].add(record.get("source"))
             if record["kind"] == "started":
                 self.begun_us.setdefault(record["attempt"], record["at_us"])
             else:
@@ -227,18 +230,20 @@ def _check_calls(books, verdict):
 
 
 def _in_flight(books, call, fault):
-    """Whether ${call} was sent and its end not on the log at ${fault}, which
-    hit its dispatcher."""
+    """Whether ${call} was begun and its end not on the log at ${fault}, which
+    hit its dispatcher.  When exactly it was sent only the dead one knew; the
+    provider may hear of it later."""
     attempt = books.attempts.get(call["attempt"])
     if fault.get("instance") and attempt and attempt["instance"] != fault["instance"]:
         return False
-    return call["start_us"] <= fault["end_us"] and \
+    return books.begun_us.get(call["attempt"], NEVER_US) <= fault["end_us"] and \
         books.settled_us.get(call["attempt"], NEVER_US) >= fault["begin_us"]
 
 
 def _check_repeats(books, verdict):
     """A call is made again only if it failed on record, or if it was in flight
-    at a fault that may cost one."""
+    at a fault that may cost one.  logged_twice: because its request lies in the
+    log more than once."""
     causes = [one for one in books.history.faults if one.get("repeats")]
     flown = set()
     for number, fault in enumerate(causes):
@@ -257,7 +262,8 @@ def _check_repeats(books, verdict):
             repeated += 1
             if not any(fault["begin_us"] <= after["start_us"] and _in_flight(books, call, fault)
                        for fault in causes):
-                verdict.add("repeated", job, (
+                name = "repeated" if len(books.sources[job]) < 2 else "logged_twice"
+                verdict.add(name, job, (
                     f"call {call['attempt']} from {call['start_us']} to {call['end_us']} "
                     f"({attempt and attempt['state']}) again at {after['start_us']}, "
                     "without a fault that explains it"))

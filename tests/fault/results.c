@@ -4,9 +4,9 @@
  *	results BROKERS
  *
  * One line a record: partition, offset, at_us (the record's timestamp; the
- * harness lets the broker set it), kind, job, attempt, state of a result.  So
- * the checker knows when each attempt was on the log, and which result was the
- * first.
+ * harness lets the broker set it), kind, job, attempt, state of a result, and
+ * source: topic, partition and offset of its request.  So the checker knows
+ * when each attempt was on the log, and which result was the first.
  *
  * Failure modes: no broker, a record that does not decode, no end within
  * LIMIT_US: a message and exit code 1.
@@ -110,13 +110,16 @@ print_record(const rd_kafka_message_t *message)
 	synq_uuid_format(&outcome.attempt_id, attempt);
 	printf("{\"partition\":%" PRId32 ",\"offset\":%" PRId64
 	       ",\"at_us\":%" PRId64 ",\"kind\":\"%s\",\"job\":\"%s\","
-	       "\"attempt\":\"%s\",\"state\":\"%s\"}\n",
+	       "\"attempt\":\"%s\",\"state\":\"%s\","
+	       "\"source\":\"%d/%" PRId32 "/%" PRId64 "\"}\n",
 	    message->partition, message->offset,
 	    rd_kafka_message_timestamp(message, NULL) * 1000,
 	    kinds[outcome.kind], job, attempt,
 	    outcome.kind == SYNQ_OUTCOME_RESULT
 		? synq_job_state_name(outcome.state)
-		: "");
+		: "",
+	    (int)outcome.source.topic, outcome.source.partition,
+	    outcome.source.offset);
 	return 0;
 }
 

@@ -168,6 +168,12 @@ def break_other_dispatcher(parts):
     parts["attempts"][0]["instance"] = "dispatcher-2"
 
 
+def break_logged_twice(parts):
+    break_acknowledged(parts)
+    logged(parts, "t1", "started")["source"] = "1/5/10"
+    logged(parts, "t2", "started")["source"] = "1/5/14"
+
+
 def break_before_the_fault(parts):
     parts["calls"][1]["start_us"] = parts["calls"][1]["end_us"] = 12_500_000
     logged(parts, "t2", "started")["at_us"] = 12_400_000
@@ -254,6 +260,7 @@ def break_two_of_a_key(parts):
     (break_acknowledged, "repeated"),
     (break_sent_after_the_fault, "repeated"),
     (break_harmless_fault, "repeated"),
+    (break_logged_twice, "logged_twice"),
     (break_other_dispatcher, "repeated"),
     (break_before_the_fault, "repeated"),
     (break_settled, "repeated"),
@@ -282,6 +289,7 @@ def test_each_violation_is_named(broken, name):
     (break_two_bodies, "two_results"),
     (break_wrong_result, "wrong_result"),
     (break_off_record, "off_record"),
+    (break_logged_twice, "logged_twice"),
     (break_acknowledged, "repeated"),
     (break_too_early, "sent_too_early"),
     (break_without_call, "result_without_call"),
