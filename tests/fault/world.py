@@ -27,6 +27,26 @@ MOST = {"intake": 3, "dispatcher": 4, "recorder": 3}
 SERVERS = ("kafka", "postgresql", "redis")
 
 
+# The servers' and the intakes' ports are kept while they are down; above them
+# everybody takes what is free at the moment.
+KEPT_PORTS = range(20000, 26000)
+HEALTH_PORTS = range(26000, 32000)
+
+
+def pick_port(among):
+    while True:
+        port = free_port()
+        if port in among:
+            return port
+
+
+def distinct_ports(count):
+    ports = set()
+    while len(ports) < count:
+        ports.add(pick_port(KEPT_PORTS))
+    return list(ports)
+
+
 class Switches:
     """The file that the programs' library looks at."""
 
@@ -84,7 +104,7 @@ class Proxy:
             raise RuntimeError(f"proxy: {words}: {answer or 'it has ended'}")
 
     def link(self, name, to_port, port=None):
-        port = port or free_port()
+        port = port or pick_port(HEALTH_PORTS)
         self.command("link", name, port, to_port)
         return port
 
@@ -92,16 +112,6 @@ class Proxy:
         self.process.stdin.close()
         self.process.stdout.close()
         self.process.wait(10)
-
-
-def distinct_ports(count):
-    ports = set()
-    while len(ports) < count:
-        # What lies above is for the programs' health, chosen by themselves.
-        port = free_port()
-        if port < 26000:
-            ports.add(port)
-    return list(ports)
 
 
 class World(System):
