@@ -311,14 +311,16 @@ fuzz: deps
 docs: all
 	@docs/generate $(OUT) docs
 
-# LOAD: requests a second.  REPLAY and other flags: tests/fault/chaos.py --help
+# LOAD: requests a second.  SLICE: begin no fault after so many seconds.
 FAULTS ?= 200
 SEED ?=
 LOAD ?=
+SLICE ?=
 chaos: deps
 	@compose/install check
 	@SYNQ_INSTALLED=1 tests/fault/run --faults $(FAULTS) \
-		$(if $(SEED),--seed $(SEED)) $(if $(LOAD),--rate $(LOAD))
+		$(if $(SEED),--seed $(SEED)) $(if $(LOAD),--rate $(LOAD)) \
+		$(if $(SLICE),--seconds $(SLICE))
 
 install: all
 	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man

@@ -30,6 +30,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -268,6 +269,18 @@ pthread_cond_timedwait(pthread_cond_t *restrict cond,
 		*(void **)&real =
 		    dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
 	REAL(real, "pthread_cond_timedwait");
+	return real(cond, mutex, &at);
+}
+
+/* librdkafka's way; the C library does not go through the one above. */
+int
+cnd_timedwait(cnd_t *restrict cond, mtx_t *restrict mutex,
+    const struct timespec *restrict until)
+{
+	static int (*real)(cnd_t *, mtx_t *, const struct timespec *);
+	const struct timespec at = kernel_time(until);
+
+	REAL(real, "cnd_timedwait");
 	return real(cond, mutex, &at);
 }
 

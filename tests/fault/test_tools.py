@@ -78,24 +78,39 @@ def test_a_step_moves_the_wall_clock_and_no_other(tmp_path, switches):
             assert abs(child.eval("time.monotonic()") - time.monotonic()) < 30
 
 
-def test_a_step_does_not_lengthen_a_wait(tmp_path, switches):
+@pytest.mark.parametrize("kind", ["pthread", "thrd"])
+def test_a_step_does_not_lengthen_a_wait(tmp_path, switches, kind):
     """Python waits for locks by the monotonic clock: C says it better."""
     source = tmp_path / "wait.c"
     source.write_text("""
         #include <pthread.h>
+        #include <threads.h>
         #include <time.h>
-        int main(void)
+        static int pthread_waits(const struct timespec *until)
         {
             pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
             pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+            pthread_mutex_lock(&mutex);
+            return pthread_cond_timedwait(&cond, &mutex, until) == 0;
+        }
+        static int thrd_waits(const struct timespec *until)
+        {
+            mtx_t mutex;
+            cnd_t cond;
+            mtx_init(&mutex, mtx_plain);
+            cnd_init(&cond);
+            mtx_lock(&mutex);
+            return cnd_timedwait(&cond, &mutex, until) == thrd_success;
+        }
+        int main(void)
+        {
             struct timespec until;
             clock_gettime(CLOCK_REALTIME, &until);
             until.tv_sec += 1;
-            pthread_mutex_lock(&mutex);
-            while (pthread_cond_timedwait(&cond, &mutex, &until) == 0)
+            while (KIND_waits(&until))
                 ;
             return 0;
-        }""")
+        }""".replace("KIND", kind))
     subprocess.run(["cc", "-pthread", "-o", str(tmp_path / "wait"), str(source)], check=True)
     for seconds in (600, -600):
         switches.step_clock("dispatcher-1", seconds)
