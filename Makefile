@@ -263,6 +263,14 @@ $(eval $(call link_rule,$(simulator),$(call objects_in,\
 	$(wildcard tests/sim/*.c)) $(OUT)/libdispatcher.a $(lib)))
 $(simulator): link_flags += $(sim_wraps:%=-Wl,--wrap=synq_%)
 
+# The other parser of HTTP is the one that Debian's package has the sources of.
+llhttp := $(patsubst %,$(O)/llhttp/%.o,api http llhttp)
+$(llhttp): $(O)/llhttp/%.o: /usr/share/llhttp/%.c
+	@mkdir -p $(@D)
+	@$(CC) -O1 -g -w -fPIE -DLLHTTP_STRICT_MODE=1 $(if $(SAN),-fsanitize=$(SAN)) \
+		-isystem /usr/share/include/llhttp -c -o $@ $<
+$(OUT)/fuzz/fuzz_http_oracle: $(llhttp)
+
 -include $(patsubst %.o,%.d,$(wildcard $(O)/*/*.o $(O)/*/*/*.o $(O)/*/*/*/*.o))
 
 # ---- doing -----------------------------------------------------------------

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
+#include "codec/event_stream.h"
 #include "codec/text.h"
 #include "compose/stub-provider/question.h"
 #include "compose/stub-provider/reply.h"
@@ -199,6 +200,62 @@ test_tokens_are_inputs_too(void **state)
 	assert_number(json, "data.1.index", 1);
 }
 
+/* What a client gathers from the stream in ${f}->out, in pieces of ${step}. */
+static void
+read_stream(struct fixture *f, size_t step, struct synq_buf *text)
+{
+	static const struct synq_event_limits limits = { 4096, 4096 };
+	struct synq_event_reader *reader = synq_event_reader_new(&limits);
+	struct synq_event event;
+	struct synq_json json;
+	int is_done = 0;
+
+	for (size_t at = 0; at < f->out.bytes; at += step) {
+		size_t n = f->out.bytes - at < step ? f->out.bytes - at : step;
+		struct synq_slice piece = synq_slice_of(f->out.data + at, n);
+
+		while (synq_event_read(reader, &piece, &event) ==
+		       SYNQ_EVENT_READY) {
+			assert_int_equal(is_done, 0);
+			assert_true(synq_slice_is(event.type, "message"));
+			is_done = synq_slice_is(event.data, "[DONE]");
+			if (is_done)
+				continue;
+			assert_int_equal(
+			    synq_json_parse(event.data, &json, NULL), 0);
+			json = synq_json_path(json, "choices.0.delta.content");
+			if (json.type != SYNQ_JSON_NONE)
+				assert_int_equal(
+				    synq_json_string(json, text), 0);
+		}
+	}
+	assert_null(synq_event_reason(reader));
+	assert_int_equal(is_done, 1);
+	synq_event_reader_free(&reader);
+}
+
+static void
+test_stream_is_one_of_events(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(
+	    ask(f, QUESTION_CHAT,
+		"{\"model\":\"m\",\"stream\":true,\"messages\":[{\"role\":"
+		"\"user\",\"content\":\"a\\nb and some more, \\u00e9\"}]}"),
+	    0);
+	reply_stream(&f->question, 0, 1000, f->arena, &f->out);
+	for (size_t step = 1; step < 100; step += 7) {
+		struct synq_buf text;
+
+		synq_buf_init(&text, 4096);
+		read_stream(f, step, &text);
+		assert_non_null(
+		    strstr(text.data, "a\nb and some more, \xc3\xa9"));
+		synq_buf_done(&text);
+	}
+}
+
 static void
 test_stream_ends_with_usage_and_done(void **state)
 {
@@ -298,6 +355,8 @@ main(void)
 		    tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_tokens_are_inputs_too, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_stream_is_one_of_events, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_stream_ends_with_usage_and_done, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
