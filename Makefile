@@ -147,9 +147,9 @@ every_object := $(lib_objects) $(patsubst %.c,$(O)/%.o,$(foreach f,\
 	$(suites:%=tests/%/*/*.c) tests/lib/*.c tests/bench/*.c tests/fuzz/*.c \
 	tests/fault/*.c tests/sim/*.c)))
 
-.PHONY: all objects tidy deps unit contract sim sim-program coverage \
+.PHONY: all objects tidy deps unit contract sim sim-program coverage model \
 	test-programs list-tests test check run bench fuzz fuzz-programs \
-	fault-programs chaos docs install clean
+	fault-programs chaos soak docs install clean
 all: $(programs) $(lib)
 objects: $(every_object)
 tidy: $(every_object:.o=.tidy)
@@ -238,6 +238,8 @@ $(foreach t,$(test_sources),$(eval $(call link_rule,\
 	$(call helpers_of_test,$(t))) $(test_lib) \
 	$(call test_archives,$(call folder_of_test,$(t))))))
 $(test_programs): extra_libs = -lcmocka -ljson-c
+# tests/lib/inject.c, which no test names.
+$(test_programs): link_flags += -Wl,-u,inject_begin,--wrap=recv,--wrap=send
 
 # Fuzzers are clang's: make fuzz builds them in a variant of their own.  They
 # may use what the intake checks requests with.
@@ -310,6 +312,15 @@ run: deps
 bench: all $(benches)
 	@compose/install bench
 	@tests/bench/run $(subst $(comma), ,$(ROW))
+
+model: deps
+	@compose/install check
+	@tests/model/run $(if $(LONG),long)
+
+# Hours: every fuzzer for SOAK_S seconds, the long form of the other suites.
+soak: deps
+	@compose/install check
+	@SYNQ_INSTALLED=1 tests/soak
 
 fuzz: deps
 	@compose/install check
