@@ -7,13 +7,15 @@
  *
  * The linker sends the calls of our objects here (--wrap); libraries keep
  * theirs.  Only non-blocking descriptors suffer: those are the loop's, while a
- * test's own client blocks.
+ * test's own client blocks.  A flood that waits is read as always: a byte at a
+ * time it would outlast the turns that tests wait.
  */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,6 +26,8 @@ ssize_t __real_send(int fd, const void *from, size_t bytes, int flags);
 ssize_t __wrap_recv(int fd, void *to, size_t bytes, int flags);
 ssize_t __wrap_send(int fd, const void *from, size_t bytes, int flags);
 void inject_begin(void);
+
+#define FLOOD_BYTES 4096
 
 static unsigned long short_every;
 static atomic_ulong calls;
@@ -45,8 +49,10 @@ static int
 inject_now(int fd, int *ret_interrupt)
 {
 	unsigned long nth;
+	int waiting = 0;
 
-	if (short_every == 0 || !(fcntl(fd, F_GETFL) & O_NONBLOCK))
+	if (short_every == 0 || !(fcntl(fd, F_GETFL) & O_NONBLOCK) ||
+	    (ioctl(fd, FIONREAD, &waiting) == 0 && waiting > FLOOD_BYTES))
 		return 0;
 	nth = atomic_fetch_add(&calls, 1) + 1;
 	*ret_interrupt = nth / short_every % 2 == 0;
