@@ -50,7 +50,7 @@ prepare(void)
 	must(mkdtemp(folder) != NULL);
 	(void)snprintf(file, sizeof(file), "%s/synq.yaml", folder);
 	(void)snprintf(run, sizeof(run), "%s/run", folder);
-	(void)snprintf(servers, sizeof(servers), "%s/servers.yaml", run);
+	(void)snprintf(servers, sizeof(servers), "%s/run/servers.yaml", folder);
 	must(mkdir(run, 0700) == 0);
 	must(atexit(clear) == 0);
 }
