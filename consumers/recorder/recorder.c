@@ -24,7 +24,7 @@
 #define LEAVE_LIMIT_MS 3000
 #define FLUSH_LIMIT_MS 3000
 /* Nobody waits for a row: answers come by Redis, lists say as of when. */
-#define GATHER_MS 50
+#define GATHER_MS 100
 
 static void
 recorder_on_flush(void *ctx)
