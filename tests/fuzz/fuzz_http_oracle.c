@@ -20,6 +20,7 @@
 /* Of Debian's node-llhttp, which is no system header to the compiler. */
 #include </usr/share/include/llhttp/llhttp.h>
 
+#include "httpd/chunk.h"
 #include "httpd/parse.h"
 
 #define MAX_HEAD_BYTES 16384

@@ -1,5 +1,5 @@
 /*
- * Jobs that were accepted: one, its result, its cancel, and lists.
+ * Jobs that were accepted: one, its result, its cancel.
  */
 
 #include <stdio.h>
@@ -26,30 +26,12 @@ ask(struct world *world, const char *method, const struct synq_uuid *job,
 	return world_send(world, method, target, NULL, NULL);
 }
 
-static struct synq_job_row
-row_of(const struct synq_uuid *job, enum synq_job_state state)
-{
-	return (struct synq_job_row){
-		.id = *job,
-		.state = state,
-		.endpoint = synq_slice_text("/v1/embeddings"),
-		.model = synq_slice_text("m"),
-		.priority = 1,
-		.created_at = WORLD_BEGIN_AT,
-		.deadline_at = WORLD_BEGIN_AT + MINUTE_US,
-		.input_tokens = -1,
-		.output_tokens = -1,
-		.cached_tokens = -1,
-		.reasoning_tokens = -1,
-	};
-}
-
 /* A final row with its answer. */
 static struct synq_job_row
 result_of(const struct synq_uuid *job, enum synq_job_state state,
     int32_t status, const char *body)
 {
-	struct synq_job_row row = row_of(job, state);
+	struct synq_job_row row = world_row(job, state);
 
 	row.answer_status = status;
 	row.has_body = 1;
@@ -63,7 +45,7 @@ test_jobs_shows_the_row(void **state)
 	struct world *world = *state;
 	struct synq_uuid job = world_id(1);
 	struct synq_uuid first = world_id(2);
-	struct synq_job_row row = row_of(&job, SYNQ_JOB_FAILED);
+	struct synq_job_row row = world_row(&job, SYNQ_JOB_FAILED);
 	struct synq_exchange *exchange = ask(world, "GET", &job, "");
 
 	row.metadata = synq_slice_text("{\"a\": \"b\"}");
@@ -115,7 +97,7 @@ test_jobs_shows_null_for_what_is_not_known(void **state)
 		"usage", "error", "retry_of", "request_id" };
 	struct world *world = *state;
 	struct synq_uuid job = world_id(1);
-	struct synq_job_row row = row_of(&job, SYNQ_JOB_RETRYING);
+	struct synq_job_row row = world_row(&job, SYNQ_JOB_RETRYING);
 	struct synq_exchange *exchange = ask(world, "GET", &job, "");
 	size_t i;
 
@@ -327,7 +309,7 @@ test_result_waits_two_seconds_unless_told_otherwise(void **state)
 
 	for (i = 0; i < SYNQ_COUNT(rows); i++) {
 		job = world_id(1);
-		row = row_of(&job, SYNQ_JOB_RUNNING);
+		row = world_row(&job, SYNQ_JOB_RUNNING);
 		exchange = ask(world, "GET", &job, rows[i].rest);
 		world_answer(world, world->query_count - 1, &row, 1, 0);
 		if (rows[i].us > SECOND) {
@@ -440,7 +422,7 @@ test_cancel_is_answered_when_it_is_on_the_log(void **state)
 {
 	struct world *world = *state;
 	struct synq_uuid job = world_id(1);
-	struct synq_job_row row = row_of(&job, SYNQ_JOB_RUNNING);
+	struct synq_job_row row = world_row(&job, SYNQ_JOB_RUNNING);
 	struct synq_exchange *exchange = ask(world, "POST", &job, "/cancel");
 
 	world_answer(world, 0, &row, 1, 0);
@@ -461,7 +443,7 @@ test_cancel_shows_the_state_of_the_job(void **state)
 {
 	struct world *world = *state;
 	struct synq_uuid job = world_id(1);
-	struct synq_job_row row = row_of(&job, SYNQ_JOB_RUNNING);
+	struct synq_job_row row = world_row(&job, SYNQ_JOB_RUNNING);
 	struct synq_exchange *exchange = ask(world, "POST", &job, "/cancel");
 
 	world_answer(world, 0, &row, 1, 0);
@@ -481,7 +463,7 @@ test_cancel_refuses_what_has_ended(void **state)
 	size_t i;
 
 	for (i = 0; i < SYNQ_COUNT(states); i++) {
-		row = row_of(&job, states[i]);
+		row = world_row(&job, states[i]);
 		exchange = ask(world, "POST", &job, "/cancel");
 		world_answer(world, i, &row, 1, 0);
 		world_expect_error(
@@ -533,95 +515,6 @@ test_cancel_says_503_when_it_is_not_on_the_log(void **state)
 	assert_int_equal(503, world_status(exchange));
 }
 
-static void
-test_list_shows_a_page(void **state)
-{
-	struct world *world = *state;
-	struct synq_job_row rows[3];
-	struct synq_exchange *exchange =
-	    world_send(world, "GET", "/v1/jobs?limit=2", NULL, NULL);
-	struct synq_uuid ids[3];
-	size_t i;
-
-	for (i = 0; i < 3; i++) {
-		ids[i] = world_id((uint8_t)i);
-		rows[i] = row_of(&ids[i], SYNQ_JOB_QUEUED);
-	}
-	assert_true(world->queries[0].is_list);
-	assert_int_equal(3, world->queries[0].limit); /* one to look ahead */
-	world_answer(world, 0, rows, 3, WORLD_BEGIN_AT + 5000000);
-
-	assert_int_equal(200, world_status(exchange));
-	assert_string_equal("list", world_text(exchange, "object"));
-	assert_string_equal("true", world_text(exchange, "has_more"));
-	assert_string_equal("1800000005", world_text(exchange, "as_of"));
-	assert_string_equal(
-	    world_public_id(world, &world->organization_id, &ids[0]),
-	    world_text(exchange, "first_id"));
-	assert_string_equal(
-	    world_public_id(world, &world->organization_id, &ids[1]),
-	    world_text(exchange, "last_id"));
-	assert_string_equal(
-	    world_public_id(world, &world->organization_id, &ids[1]),
-	    world_text(exchange, "data.1.id"));
-	assert_null(strstr(world_body(exchange),
-	    world_public_id(world, &world->organization_id, &ids[2])));
-}
-
-static void
-test_list_shows_an_empty_page(void **state)
-{
-	struct world *world = *state;
-	struct synq_exchange *exchange =
-	    world_send(world, "GET", "/v1/jobs", NULL, NULL);
-
-	world_answer(world, 0, NULL, 0, 0);
-	assert_string_equal(
-	    "{\"object\":\"list\",\"data\":[],\"first_id\":null,"
-	    "\"last_id\":null,\"has_more\":false,\"as_of\":null}",
-	    world_body(exchange));
-}
-
-static void
-test_list_refuses_a_query_that_is_wrong(void **state)
-{
-	struct world *world = *state;
-
-	world_expect_error(
-	    world_send(world, "GET", "/v1/jobs?limit=1000", NULL, NULL), 400,
-	    INVALID, "invalid_value", "limit");
-	assert_int_equal(0, world->query_count);
-}
-
-/* As large as jobs may be, a page of them is still JSON. */
-static void
-test_list_shows_the_largest_jobs(void **state)
-{
-	struct world *world = *state;
-	struct synq_job_row rows[100];
-	struct synq_uuid job = world_id(1);
-	char *metadata = synq_mem_new(120000);
-	char *error = synq_mem_new(4097);
-	struct synq_exchange *exchange =
-	    world_send(world, "GET", "/v1/jobs?limit=100", NULL, NULL);
-	size_t i;
-
-	(void)snprintf(metadata, 120000, "{\"a\":\"%0110000d\"}", 0);
-	memset(error, 1, 4096);
-	for (i = 0; i < 100; i++) {
-		rows[i] = row_of(&job, SYNQ_JOB_FAILED);
-		rows[i].metadata = synq_slice_text(metadata);
-		rows[i].error_code = synq_slice_text("c");
-		rows[i].error = synq_slice_text(error);
-	}
-	world_answer(world, 0, rows, 100, 0);
-
-	assert_int_equal(200, world_status(exchange));
-	assert_string_equal("failed", world_text(exchange, "data.99.status"));
-	synq_mem_free(metadata);
-	synq_mem_free(error);
-}
-
 int
 main(void)
 {
@@ -648,10 +541,6 @@ main(void)
 		TEST(test_cancel_refuses_what_has_ended),
 		TEST(test_cancel_needs_no_row),
 		TEST(test_cancel_says_503_when_it_is_not_on_the_log),
-		TEST(test_list_shows_a_page),
-		TEST(test_list_shows_an_empty_page),
-		TEST(test_list_refuses_a_query_that_is_wrong),
-		TEST(test_list_shows_the_largest_jobs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

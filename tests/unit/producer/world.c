@@ -528,3 +528,21 @@ world_teardown(void **state)
 	synq_mem_free(world);
 	return 0;
 }
+
+struct synq_job_row
+world_row(const struct synq_uuid *job, enum synq_job_state state)
+{
+	return (struct synq_job_row){
+		.id = *job,
+		.state = state,
+		.endpoint = synq_slice_text("/v1/embeddings"),
+		.model = synq_slice_text("m"),
+		.priority = 1,
+		.created_at = WORLD_BEGIN_AT,
+		.deadline_at = WORLD_BEGIN_AT + 60000000LL,
+		.input_tokens = -1,
+		.output_tokens = -1,
+		.cached_tokens = -1,
+		.reasoning_tokens = -1,
+	};
+}

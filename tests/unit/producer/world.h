@@ -168,4 +168,8 @@ void world_expect_error(const struct synq_exchange *exchange, int status,
 /* Of exchange.c, for world.c: end every exchange that is open. */
 void world_end_exchanges(void);
 
+/* The row of ${job} in ${state}, nothing known beyond what all rows have. */
+struct synq_job_row world_row(
+    const struct synq_uuid *job, enum synq_job_state state);
+
 #endif

@@ -56,7 +56,7 @@ test_wrong_plan_changes_nothing(SYNQ_UNUSED void **state)
 		struct plan plan = plan_default();
 
 		if (reads(&plan, wrong[i]) != -SYNQ_E_INVALID)
-			print_error("accepted: %s\n", wrong[i]);
+			print_error("accepted: row %zu\n", i);
 		assert_int_equal(reads(&plan, wrong[i]), -SYNQ_E_INVALID);
 		assert_true(plan.latency_ms == 0);
 		assert_true(plan.rates[PLAN_ERROR] == 0);

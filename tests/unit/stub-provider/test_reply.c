@@ -333,7 +333,7 @@ test_wrong_questions_are_refused(void **state)
 
 	for (size_t i = 0; i < SYNQ_COUNT(wrong); i++) {
 		if (ask(*state, wrong[i].kind, wrong[i].body) == 0)
-			print_error("accepted: %s\n", wrong[i].body);
+			print_error("accepted: row %zu\n", i);
 		assert_int_equal(
 		    ask(*state, wrong[i].kind, wrong[i].body), -SYNQ_E_INVALID);
 	}
