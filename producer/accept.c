@@ -3,9 +3,11 @@
  *
  * Happy path: the model exists → the idempotency key is free (or none was
  * sent) → produce → acknowledged → 202, or wait for the result and answer it.
+ * With a key it waits only after the acknowledgement, when the claim is its
+ * own for good; what comes before that is kept for it.
  *
  * Failure modes:
- * - the key names a job: that job is answered, nothing is produced;
+ * - with an idempotency key: keyed.c;
  * - the log does not take the record, or is known to be away: 503 at once,
  *   nothing happened;
  * - no acknowledgement in time: 503 with the id, and a cancel goes out as soon
@@ -14,8 +16,9 @@
  *   cancelled unless it has begun.
  */
 
-#include "accept.h"
+#include "acceptance.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,26 +33,7 @@
 #include "service/service.h"
 #include "store/catalog.h"
 #include "store/jobs.h"
-#include "store/keys.h"
-#include "wait.h"
 #include "withdraw.h"
-
-#define KEY_MAX_BYTES 255
-/* A word between two intakes by Redis takes far less. */
-#define LOOK_AGAIN_US 50000
-
-/* call->data of a call that is being accepted. */
-struct acceptance {
-	struct api_call *call;
-	struct accept_plan plan;
-	struct waiter waiter;
-	struct synq_claim_request claim;
-	char *key; /* owned copy of the idempotency key; NULL = none */
-	int late;  /* the wait ended before the acknowledgement came */
-	int same;  /* the job was made by an earlier request of this key */
-	int ended; /* its result was answered */
-	struct synq_timer *again; /* looks at the claim once more; or NULL */
-};
 
 static const struct api_error accept_busy = {
 	.status = 503, .code = "server_is_overloaded", .retry_after_s = 1
@@ -61,16 +45,31 @@ accept_on_free(struct api_call *call)
 	struct acceptance *acceptance = call->data;
 
 	wait_stop(call->intake->waits, &acceptance->waiter);
-	synq_timer_free(&acceptance->again);
-	synq_mem_free(acceptance->key);
+	keyed_done(acceptance);
 	synq_mem_free(acceptance);
 }
 
-static void
-accept_withdraw(struct api_call *call, enum synq_cancel_reason reason)
+void
+accept_refuse_busy(struct api_call *call, const char *fmt, ...)
+{
+	struct synq_buf message;
+	va_list args;
+
+	synq_buf_init(&message, 1024);
+	va_start(args, fmt);
+	(void)synq_buf_vprintf(&message, fmt, args);
+	va_end(args);
+	api_refuse(
+	    call, &accept_busy, "%.*s", (int)message.bytes, message.data);
+	synq_buf_done(&message);
+}
+
+void
+accept_withdraw(struct api_call *call, const struct synq_uuid *job_id,
+    enum synq_cancel_reason reason)
 {
 	const struct synq_cancel cancel = {
-		.job_id = call->job_id,
+		.job_id = *job_id,
 		.organization_id = call->principal.organization_id,
 		.reason = reason,
 		.asked_at = synq_loop_wall_us(call->intake->loop),
@@ -94,7 +93,7 @@ accept_on_leave(struct api_call *call)
 	if (acceptance->plan.mode == ACCEPT_ANSWER_RESULT &&
 	    acceptance->key == NULL &&
 	    (call->stage == API_ACCEPTING || call->stage == API_WAITING))
-		accept_withdraw(call, SYNQ_CANCEL_GONE);
+		accept_withdraw(call, &call->job_id, SYNQ_CANCEL_GONE);
 }
 
 /* 202: the job is accepted; where it lies, and what it is. */
@@ -161,8 +160,7 @@ accept_wait(struct acceptance *acceptance)
 	const struct wait_request request = {
 		.organization_id = call->principal.organization_id,
 		.job_id = call->job_id,
-		.limit_us =
-		    synq_loop_now_us(intake->loop) + acceptance->plan.wait_us,
+		.limit_us = acceptance->wait_limit_us,
 		.fn = accept_on_result,
 		.ctx = acceptance,
 	};
@@ -177,11 +175,32 @@ accept_waits(const struct acceptance *acceptance)
 	return acceptance->plan.wait_us > 0;
 }
 
-static void
-accept_settle(struct acceptance *acceptance, int accepted)
+void
+accept_accepted(struct acceptance *acceptance)
 {
-	if (acceptance->key != NULL)
-		synq_store_settle_claim(&acceptance->claim, accepted);
+	struct api_call *call = acceptance->call;
+
+	if (call->stage == API_ACCEPTING)
+		call->stage = API_WAITING;
+	if (acceptance->late)
+		accept_on_result(acceptance, NULL);
+	else if (!accept_waits(acceptance))
+		accept_answer_202(call);
+	else if (acceptance->key != NULL && call->exchange != NULL)
+		accept_wait(acceptance);
+}
+
+void
+accept_refuse_unsure(struct acceptance *acceptance)
+{
+	struct api_call *call = acceptance->call;
+	char id[SYNQ_JOB_ID_CHARS + 1];
+
+	api_job_id(call, &call->job_id, id);
+	accept_refuse_busy(call,
+	    "The request %s was not acknowledged in time. It is withdrawn; "
+	    "send it again.",
+	    id);
 }
 
 static void
@@ -189,28 +208,19 @@ accept_on_ack(void *ctx, int rc, int64_t offset)
 {
 	struct api_call *call = ctx;
 	struct acceptance *acceptance = call->data;
-	char id[SYNQ_JOB_ID_CHARS + 1];
 
 	(void)offset;
 	log_answered(call->intake, rc);
-	if (rc == 0 || acceptance->ended) { /* a result tells as well */
-		accept_settle(acceptance, 1);
-		if (call->stage == API_ACCEPTING)
-			call->stage = API_WAITING;
-		if (acceptance->late)
-			accept_on_result(acceptance, NULL);
-		else if (!accept_waits(acceptance))
-			accept_answer_202(call);
+	if (acceptance->key != NULL) {
+		keyed_on_ack(acceptance, rc);
+	} else if (rc == 0 || acceptance->ended) { /* a result tells as well */
+		accept_accepted(acceptance);
 	} else {
-		accept_settle(acceptance, 0);
 		wait_stop(call->intake->waits, &acceptance->waiter);
 		if (rc == -SYNQ_E_UNCERTAIN)
-			accept_withdraw(call, SYNQ_CANCEL_UNSURE);
-		api_job_id(call, &call->job_id, id);
-		api_refuse(call, &accept_busy,
-		    "The request %s was not acknowledged in time. It is "
-		    "withdrawn; send it again.",
-		    id);
+			accept_withdraw(
+			    call, &call->job_id, SYNQ_CANCEL_UNSURE);
+		accept_refuse_unsure(acceptance);
 	}
 	api_release(call);
 }
@@ -312,21 +322,22 @@ accept_send(struct acceptance *acceptance)
 	return log_send(intake, &record);
 }
 
-/* Put the request on the log. */
-static void
+void
 accept_produce(struct acceptance *acceptance)
 {
 	struct api_call *call = acceptance->call;
 	struct intake *intake = call->intake;
 
 	if (!log_takes(intake)) {
-		accept_settle(acceptance, 0);
-		api_refuse(call, &accept_busy,
+		keyed_free(acceptance);
+		accept_refuse_busy(call,
 		    "Requests cannot be written down at the moment: nothing "
 		    "was accepted. Try again in a second.");
 		return;
 	}
-	if (accept_waits(acceptance))
+	acceptance->wait_limit_us =
+	    synq_loop_now_us(intake->loop) + acceptance->plan.wait_us;
+	if (accept_waits(acceptance) && acceptance->key == NULL)
 		accept_wait(acceptance);
 	else
 		wait_expect(intake->waits, &call->principal.organization_id,
@@ -336,184 +347,26 @@ accept_produce(struct acceptance *acceptance)
 	if (accept_send(acceptance) == 0)
 		return;
 	wait_stop(intake->waits, &acceptance->waiter);
-	accept_settle(acceptance, 0);
-	api_refuse(call, &accept_busy,
+	keyed_free(acceptance);
+	accept_refuse_busy(call,
 	    "The request could not be written down: nothing was accepted. "
 	    "Try again in a second.");
 	api_release(call);
 }
 
-/* The key names ${job_id} already: answer that job. */
-static void
+void
 accept_same(struct acceptance *acceptance, const struct synq_uuid *job_id)
 {
 	struct api_call *call = acceptance->call;
 
 	call->job_id = *job_id;
 	acceptance->same = 1;
+	acceptance->wait_limit_us =
+	    synq_loop_now_us(call->intake->loop) + acceptance->plan.wait_us;
 	if (accept_waits(acceptance))
 		accept_wait(acceptance);
 	else
 		accept_answer_202(call);
-}
-
-static void accept_on_claim(void *ctx, enum synq_claim claim,
-    const struct synq_uuid *job_id, int accepted);
-
-static void
-accept_on_again(void *ctx)
-{
-	struct acceptance *acceptance = ctx;
-	struct api_call *call = acceptance->call;
-
-	if (call->exchange != NULL)
-		synq_store_claim(
-		    &acceptance->claim, accept_on_claim, acceptance);
-	else
-		api_release(call);
-}
-
-/*
- * The first request of the key is being accepted, or was a moment ago and the
- * word of it is on its way: look once more before refusing.
- */
-static void
-accept_running(struct acceptance *acceptance)
-{
-	struct api_call *call = acceptance->call;
-	const struct api_error running = { .status = 409,
-		.code = "idempotency_key_in_use",
-		.retry_after_s = 1 };
-
-	if (acceptance->again != NULL) {
-		api_refuse(call, &running,
-		    "The first request with this Idempotency-Key is still "
-		    "being accepted. Try again in a second.");
-		return;
-	}
-	acceptance->again =
-	    synq_timer_new(call->intake->loop, accept_on_again, acceptance);
-	synq_timer_start(acceptance->again, LOOK_AGAIN_US);
-	api_hold(call);
-}
-
-/* The job of a stale claim: answer it if it is there, else make it now. */
-static void
-accept_on_stale_row(void *ctx, int rc, const struct synq_job_row *rows,
-    size_t count, int64_t as_of)
-{
-	struct acceptance *acceptance = ctx;
-	struct api_call *call = acceptance->call;
-
-	(void)rows;
-	if (call->exchange == NULL) {
-		/* Still stale for whoever comes next. */
-	} else if (rc != 0 ||
-		   (count == 0 && as_of <= synq_uuid_time_us(&call->job_id))) {
-		api_refuse(call, &accept_busy,
-		    "Whether this Idempotency-Key was used cannot be told at "
-		    "the moment; nothing was accepted. Try again.");
-	} else if (count == 0) {
-		accept_produce(acceptance);
-	} else {
-		accept_settle(acceptance, 1);
-		accept_same(acceptance, &acceptance->claim.job_id);
-	}
-	api_release(call);
-}
-
-/*
- * An intake died between claiming the key for ${job_id} and the end of the
- * acceptance: nobody knows whether the job is on the log.
- */
-static void
-accept_stale(struct acceptance *acceptance, const struct synq_uuid *job_id)
-{
-	struct api_call *call = acceptance->call;
-	const struct synq_jobs_request request = {
-		.organization_id = call->principal.organization_id,
-		.ids = &call->job_id,
-		.count = 1,
-		.part = SYNQ_JOB_ROW_ONLY,
-	};
-
-	call->job_id = *job_id;
-	acceptance->claim.job_id = *job_id;
-	api_hold(call);
-	if (synq_store_jobs(call->intake->pg, &request, accept_on_stale_row,
-		acceptance) != 0)
-		accept_on_stale_row(acceptance, -SYNQ_E_BUSY, NULL, 0, 0);
-}
-
-static void
-accept_on_claim(void *ctx, enum synq_claim claim,
-    const struct synq_uuid *job_id, int accepted)
-{
-	struct acceptance *acceptance = ctx;
-	struct api_call *call = acceptance->call;
-	const struct api_error other = { .status = 422,
-		.code = "idempotency_key_reused",
-		.never_retry = 1 };
-
-	if (call->exchange == NULL) {
-		if (claim == SYNQ_CLAIM_MINE)
-			accept_settle(acceptance, 0);
-	} else if (claim == SYNQ_CLAIM_MINE) {
-		accept_produce(acceptance);
-	} else if (claim == SYNQ_CLAIM_STALE) {
-		accept_stale(acceptance, job_id);
-	} else if (claim == SYNQ_CLAIM_OTHER) {
-		api_refuse(call, &other,
-		    "This Idempotency-Key was used with another body within "
-		    "the last 24 hours. Use a new key for a new request.");
-	} else if (claim == SYNQ_CLAIM_UNKNOWN) {
-		api_refuse(call, &accept_busy,
-		    "Whether this Idempotency-Key was used cannot be told at "
-		    "the moment; nothing was accepted. Try again.");
-	} else if (!accepted) {
-		accept_running(acceptance);
-	} else {
-		accept_same(acceptance, job_id);
-	}
-	api_release(call);
-}
-
-/* The idempotency key of ${call}, without quotes; 0, or -1 if it is bad. */
-static int
-accept_key(struct api_call *call, struct acceptance *acceptance)
-{
-	const struct api_error error = { .status = 400,
-		.code = "invalid_value",
-		.param = "Idempotency-Key" };
-	struct synq_slice key = synq_slice_trim(
-	    synq_exchange_header(call->exchange, "idempotency-key"));
-
-	if (key.data == NULL)
-		return 0;
-	if (key.bytes >= 2 && key.data[0] == '"' &&
-	    key.data[key.bytes - 1] == '"') {
-		key.data++;
-		key.bytes -= 2;
-	}
-	if (key.bytes == 0 || key.bytes > KEY_MAX_BYTES) {
-		api_refuse(call, &error,
-		    "Idempotency-Key must be 1 to %d characters long.",
-		    KEY_MAX_BYTES);
-		return -1;
-	}
-	acceptance->key = synq_mem_copy(key.data, key.bytes);
-	acceptance->claim = (struct synq_claim_request){
-		.redis = call->intake->redis,
-		.pg = call->intake->pg,
-		.organization_id = call->principal.organization_id,
-		.method = synq_slice_text(call->route->method),
-		.route = synq_slice_text(call->route->path),
-		.key = synq_slice_of(acceptance->key, key.bytes),
-		.body = synq_exchange_body(call->exchange),
-		.job_id = call->job_id,
-		.now_at = synq_loop_wall_us(call->intake->loop),
-	};
-	return 0;
 }
 
 void
@@ -551,12 +404,10 @@ accept_job(struct api_call *call, const struct accept_plan *plan)
 	call->on_free = accept_on_free;
 	call->on_leave = accept_on_leave;
 	call->job_id = synq_uuid_new(synq_loop_wall_us(call->intake->loop));
-	if (accept_key(call, acceptance) != 0)
+	if (keyed_read(acceptance) != 0)
 		return;
-	if (acceptance->key == NULL) {
+	if (acceptance->key == NULL)
 		accept_produce(acceptance);
-		return;
-	}
-	api_hold(call);
-	synq_store_claim(&acceptance->claim, accept_on_claim, acceptance);
+	else
+		keyed_accept(acceptance);
 }

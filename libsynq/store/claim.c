@@ -7,6 +7,7 @@
 #include "loop/loop.h"
 #include "pg/pg.h"
 #include "redis/redis.h"
+#include "store/claim.h"
 #include "store/inner.h"
 
 /*
@@ -19,23 +20,27 @@
  * Failure modes: Redis is young (it lost everything, or some intake had to do
  * without it): PostgreSQL decides too.  Redis is away: PostgreSQL decides
  * alone, and when Redis is back it counts as young.  Both away: UNKNOWN, the
- * client asked not to be doubled.  The intake died between the claim and its
- * end: the key stays "being accepted"; after a while it is STALE, and who
- * asks must look whether the job is there and, if not, make it under its id.
- * Redis was away when the acceptance ended, or took the claim from a silence
- * that was given up: it says "being accepted" and PostgreSQL knows better.
+ * client asked not to be doubled.  The intake died or stands still between the
+ * claim and its end: the key stays "being accepted"; after a while it is STALE,
+ * and who asks looks whether the job is there and, if not, takes the claim over
+ * for a job of its own.  STALE is a guess (a process can be stopped, a clock
+ * can be set), so that taking over is a compare-and-set, as is every end of a
+ * claim (settle.c).  Redis was away when the acceptance ended, or took the
+ * claim from a silence that was given up: it says "being accepted" and
+ * PostgreSQL knows better.
+ *
+ * A take-over must succeed in both stores, an acceptance in one of them: no two
+ * of them can both succeed, whichever store either cannot see.  A take-over
+ * that got only as far as Redis leaves a claim for a job that is never made; it
+ * goes stale like any other, and the row it met is found when it is taken over.
  */
 
 #define CLAIM_US (24 * 3600 * INT64_C(1000000))
 #define CLAIM_S_TEXT "86400"
-/* No acceptance takes this long (decisions 19: 10 s for the log). */
+/* Few acceptances take this long (decisions 19: 10 s for the log). */
 #define ACCEPTING_US (20 * INT64_C(1000000))
 
-/* The value in Redis: 'p' (being accepted) or 'a', job id, hash of the body. */
-#define VALUE_BYTES 49
-
 #define SINCE_KEY "synq:since"
-#define MAX_NAME_BYTES 256
 /* Method, route and key with their lengths: each is far below. */
 #define MAX_KEY_BYTES 65536
 
@@ -47,11 +52,13 @@ struct claim {
 	void *ctx;
 	struct synq_uuid organization_id;
 	struct synq_uuid job_id;
+	struct synq_uuid from_id; /* whose claim is taken over; else job_id */
 	uint8_t key_hash[32];
 	uint8_t body_hash[32];
 	int64_t now_at;
 	int was_missed; /* redis_missed when Redis was asked */
 	int mine_in_redis;
+	int takes_over;
 	enum synq_claim answer; /* what fn will be told */
 	struct synq_uuid found_id;
 	int accepted;
@@ -65,8 +72,8 @@ static int redis_missed;
 
 /* ---- what is stored ---- */
 
-static void
-hash_key(const struct synq_claim_request *request, uint8_t ret[32])
+void
+claim_hash_key(const struct synq_claim_request *request, uint8_t ret[32])
 {
 	const struct synq_slice parts[] = { request->method, request->route,
 		request->key };
@@ -82,8 +89,8 @@ hash_key(const struct synq_claim_request *request, uint8_t ret[32])
 	synq_buf_done(&all);
 }
 
-static void
-write_name(struct synq_buf *out, const struct synq_uuid *organization_id,
+void
+claim_write_name(struct synq_buf *out, const struct synq_uuid *organization_id,
     const uint8_t key_hash[32])
 {
 	char id[SYNQ_UUID_CHARS + 1];
@@ -126,12 +133,7 @@ tell(void *ctx)
 
 /* ---- PostgreSQL ---- */
 
-/*
- * What Redis holds as well need not be on disk before the answer: a commit
- * that a crash of PostgreSQL takes back is lost only if Redis goes with it.
- * Waiting for the disk made a keyed request ten times as dear.
- */
-static const char relax[] =
+const char claim_relax[] =
     "SELECT set_config('synchronous_commit', 'off', true)";
 
 static void
@@ -144,47 +146,14 @@ ignore(void *ctx, int rc, const struct synq_pg_rows *const *rows,
 	(void)err;
 }
 
-static void
-pg_release(struct synq_pg *pg, const struct synq_uuid *organization_id,
-    const uint8_t key_hash[32], const struct synq_uuid *job_id, int accepted)
-{
-	static const char accept[] =
-	    "UPDATE operations.idempotency SET accepted = true"
-	    " WHERE organization_id = $1 AND key_hash = $2 AND job_id = $3";
-	static const char release[] =
-	    "DELETE FROM operations.idempotency"
-	    " WHERE organization_id = $1 AND key_hash = $2 AND job_id = $3";
-	const struct synq_pg_param params[] = { synq_pg_uuid(organization_id),
-		synq_pg_bytes(synq_slice_of(key_hash, 32)),
-		synq_pg_uuid(job_id) };
-	const struct synq_pg_statement statements[] = {
-		{ accepted ? accept : release, params, SYNQ_COUNT(params) },
-		{ relax, NULL, 0 },
-	};
-	const struct synq_pg_transaction transaction = {
-		.organization_id = organization_id,
-		.statements = statements,
-		.count = SYNQ_COUNT(statements),
-		.done = ignore,
-	};
-
-	/* Too busy: then the claim ends by itself (ACCEPTING_US). */
-	(void)!synq_pg_start(pg, &transaction);
-}
-
-static void redis_release(struct synq_redis *redis,
-    const struct synq_uuid *organization_id, const uint8_t key_hash[32],
-    const struct synq_uuid *job_id, int accepted);
-
 /* Take ${claim} back wherever it may have arrived. */
 static void
 give_up(const struct claim *claim)
 {
-	redis_release(claim->redis, &claim->organization_id, claim->key_hash,
-	    &claim->job_id, 0);
-	if (claim->answer == SYNQ_CLAIM_UNKNOWN)
-		pg_release(claim->pg, &claim->organization_id, claim->key_hash,
-		    &claim->job_id, 0);
+	if (!claim->takes_over)
+		claim_take_back(claim->redis,
+		    claim->answer == SYNQ_CLAIM_UNKNOWN ? claim->pg : NULL,
+		    &claim->organization_id, claim->key_hash, &claim->job_id);
 }
 
 static void
@@ -203,12 +172,15 @@ on_row(void *ctx, int rc, const struct synq_pg_rows *const *rows,
 	}
 	if (claim->answer != SYNQ_CLAIM_MINE)
 		give_up(claim);
-	else if (!claim->mine_in_redis)
+	else if (!claim->mine_in_redis && !claim->takes_over)
 		redis_missed = 1;
 	tell(claim);
 }
 
-/* Put the row of ${claim} if there is none; ${done} sees what there is. */
+/*
+ * Put the row of ${claim} if there is none, or only the one to be taken over;
+ * ${done} sees what there is.
+ */
 static int
 pg_put(struct claim *claim, synq_pg_done_fn *done, void *ctx)
 {
@@ -219,7 +191,8 @@ pg_put(struct claim *claim, synq_pg_done_fn *done, void *ctx)
 	    " ON CONFLICT (organization_id, key_hash) DO UPDATE"
 	    " SET body_hash = excluded.body_hash, job_id = excluded.job_id,"
 	    " accepted = false, expires_at = excluded.expires_at"
-	    " WHERE i.expires_at <= $6";
+	    " WHERE i.expires_at <= $6"
+	    " OR (i.job_id = $7 AND NOT i.accepted)";
 	static const char select[] =
 	    "SELECT job_id, body_hash, accepted FROM operations.idempotency"
 	    " WHERE organization_id = $1 AND key_hash = $2";
@@ -230,11 +203,12 @@ pg_put(struct claim *claim, synq_pg_done_fn *done, void *ctx)
 		synq_pg_uuid(&claim->job_id),
 		synq_pg_time(claim->now_at + CLAIM_US),
 		synq_pg_time(claim->now_at),
+		synq_pg_uuid(&claim->from_id),
 	};
 	const struct synq_pg_statement statements[] = {
 		{ insert, params, SYNQ_COUNT(params) },
 		{ select, params, 2 },
-		{ relax, NULL, 0 },
+		{ claim_relax, NULL, 0 },
 	};
 	const struct synq_pg_transaction transaction = {
 		.organization_id = &claim->organization_id,
@@ -268,27 +242,27 @@ on_look(void *ctx, int rc, const struct synq_pg_rows *const *rows,
 	(void)err;
 	if (rc == 0 && synq_pg_row_count(rows[0]) == 1) {
 		job_id = synq_pg_get_uuid(rows[0], 0, 0);
-		if (synq_uuid_equal(&job_id, &claim->found_id)) {
-			claim->answer = SYNQ_CLAIM_SAME;
-			claim->accepted = 1;
-		}
+		compare(claim, &job_id, synq_pg_get_slice(rows[0], 0, 1), 1);
 	}
 	tell(claim);
 }
 
 /*
  * Redis says that the job of ${claim} is being accepted: tell what PostgreSQL
- * says, if it knows that it was.
+ * says, if it knows that it was, or that another was while the claim in Redis
+ * could not be taken over.
  */
 static void
 look_in_pg(struct claim *claim)
 {
 	static const char select[] =
-	    "SELECT job_id FROM operations.idempotency"
-	    " WHERE organization_id = $1 AND key_hash = $2 AND accepted";
+	    "SELECT job_id, body_hash FROM operations.idempotency"
+	    " WHERE organization_id = $1 AND key_hash = $2 AND accepted"
+	    " AND expires_at > $3";
 	const struct synq_pg_param params[] = {
 		synq_pg_uuid(&claim->organization_id),
 		synq_pg_bytes(synq_slice_of(claim->key_hash, 32)),
+		synq_pg_time(claim->now_at),
 	};
 	const struct synq_pg_statement statement = { select, params,
 		SYNQ_COUNT(params) };
@@ -305,34 +279,6 @@ look_in_pg(struct claim *claim)
 }
 
 /* ---- Redis ---- */
-
-static void
-redis_release(struct synq_redis *redis, const struct synq_uuid *organization_id,
-    const uint8_t key_hash[32], const struct synq_uuid *job_id, int accepted)
-{
-	/* Only what is still ours; then it keeps the time it has left. */
-	static const char script[] =
-	    "local v = redis.call('GET', KEYS[1]) "
-	    "if not v or string.sub(v, 2, 17) ~= ARGV[1] then return 0 end "
-	    "if ARGV[2] == 'a' then "
-	    "redis.call('SET', KEYS[1], 'a' .. string.sub(v, 2), 'KEEPTTL') "
-	    "else redis.call('DEL', KEYS[1]) end "
-	    "return 1";
-	struct synq_buf name;
-	struct synq_slice words[6];
-
-	synq_buf_init(&name, MAX_NAME_BYTES);
-	write_name(&name, organization_id, key_hash);
-	words[0] = synq_slice_text("EVAL");
-	words[1] = synq_slice_text(script);
-	words[2] = synq_slice_text("1");
-	words[3] = synq_buf_view(&name);
-	words[4] = synq_uuid_slice(job_id);
-	words[5] = synq_slice_text(accepted ? "a" : "d");
-	/* Away: then the claim ends by itself (ACCEPTING_US). */
-	(void)!synq_redis_command(redis, words, SYNQ_COUNT(words), NULL, NULL);
-	synq_buf_done(&name);
-}
 
 /* 1 if Redis knows every key of the last day, else 0. */
 static int
@@ -368,7 +314,8 @@ on_value(void *ctx, int rc, const struct synq_redis_reply *reply)
 	}
 	value = synq_redis_element(reply, 0);
 	since = synq_redis_element(reply, 1);
-	if (value.type != SYNQ_REPLY_TEXT || value.text.bytes != VALUE_BYTES ||
+	if (value.type != SYNQ_REPLY_TEXT ||
+	    value.text.bytes != CLAIM_VALUE_BYTES ||
 	    since.type != SYNQ_REPLY_TEXT) {
 		ask_pg(claim);
 		return;
@@ -392,6 +339,14 @@ on_value(void *ctx, int rc, const struct synq_redis_reply *reply)
 	tell(claim);
 }
 
+static void
+write_value(const struct claim *claim, char ret[CLAIM_VALUE_BYTES])
+{
+	ret[0] = 'p';
+	memcpy(ret + 1, claim->job_id.bytes, 16);
+	memcpy(ret + 17, claim->body_hash, 32);
+}
+
 static int
 ask_redis(struct claim *claim)
 {
@@ -402,18 +357,17 @@ ask_redis(struct claim *claim)
 	    "else redis.call('SET', KEYS[2], ARGV[2], 'NX') end "
 	    "redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[4]) "
 	    "return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])}";
-	char value[VALUE_BYTES] = { 'p' };
+	char value[CLAIM_VALUE_BYTES];
 	char now[24];
 	struct synq_buf name;
 	struct synq_slice words[9];
 	int rc;
 
 	claim->was_missed = redis_missed;
-	memcpy(value + 1, claim->job_id.bytes, 16);
-	memcpy(value + 17, claim->body_hash, 32);
+	write_value(claim, value);
 	(void)snprintf(now, sizeof(now), "%lld", (long long)claim->now_at);
-	synq_buf_init(&name, MAX_NAME_BYTES);
-	write_name(&name, &claim->organization_id, claim->key_hash);
+	synq_buf_init(&name, CLAIM_NAME_MAX_BYTES);
+	claim_write_name(&name, &claim->organization_id, claim->key_hash);
 	words[0] = synq_slice_text("EVAL");
 	words[1] = synq_slice_text(script);
 	words[2] = synq_slice_text("2");
@@ -429,10 +383,55 @@ ask_redis(struct claim *claim)
 	return rc;
 }
 
+/* Redis has ${reply} under the key that was to be taken over. */
+static void
+on_taken(void *ctx, int rc, const struct synq_redis_reply *reply)
+{
+	struct claim *claim = ctx;
+
+	claim->answer = SYNQ_CLAIM_UNKNOWN;
+	if (rc == 0 && reply->type == SYNQ_REPLY_TEXT &&
+	    reply->text.bytes == CLAIM_VALUE_BYTES)
+		read_value(claim, reply->text);
+	if (claim->answer == SYNQ_CLAIM_MINE)
+		ask_pg(claim);
+	else
+		tell(claim);
+}
+
+static int
+take_in_redis(struct claim *claim)
+{
+	static const char script[] =
+	    "local v = redis.call('GET', KEYS[1]) "
+	    "if not v or string.sub(v, 1, 17) == 'p' .. ARGV[2] then "
+	    "redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3]) end "
+	    "return redis.call('GET', KEYS[1])";
+	char value[CLAIM_VALUE_BYTES];
+	struct synq_buf name;
+	struct synq_slice words[7];
+	int rc;
+
+	write_value(claim, value);
+	synq_buf_init(&name, CLAIM_NAME_MAX_BYTES);
+	claim_write_name(&name, &claim->organization_id, claim->key_hash);
+	words[0] = synq_slice_text("EVAL");
+	words[1] = synq_slice_text(script);
+	words[2] = synq_slice_text("1");
+	words[3] = synq_buf_view(&name);
+	words[4] = synq_slice_of(value, sizeof(value));
+	words[5] = synq_uuid_slice(&claim->from_id);
+	words[6] = synq_slice_text(CLAIM_S_TEXT);
+	rc = synq_redis_command(
+	    claim->redis, words, SYNQ_COUNT(words), on_taken, claim);
+	synq_buf_done(&name);
+	return rc;
+}
+
 /* ---- the interface ---- */
 
-void
-synq_store_claim(
+static struct claim *
+claim_new(
     const struct synq_claim_request *request, synq_claim_fn *fn, void *ctx)
 {
 	struct claim *claim = store_call_new(sizeof(*claim));
@@ -443,23 +442,35 @@ synq_store_claim(
 	claim->ctx = ctx;
 	claim->organization_id = request->organization_id;
 	claim->job_id = request->job_id;
+	claim->from_id = request->job_id;
 	claim->now_at = request->now_at;
-	hash_key(request, claim->key_hash);
+	claim_hash_key(request, claim->key_hash);
 	synq_hash(NULL, request->body, claim->body_hash, 32);
+	return claim;
+}
+
+void
+synq_store_claim(
+    const struct synq_claim_request *request, synq_claim_fn *fn, void *ctx)
+{
+	struct claim *claim = claim_new(request, fn, ctx);
+
 	if (ask_redis(claim) != 0)
 		ask_pg(claim);
 }
 
 void
-synq_store_settle_claim(const struct synq_claim_request *request, int accepted)
+synq_store_take_claim(const struct synq_claim_request *request,
+    const struct synq_uuid *from, synq_claim_fn *fn, void *ctx)
 {
-	uint8_t key_hash[32];
+	struct claim *claim = claim_new(request, fn, ctx);
 
-	hash_key(request, key_hash);
-	redis_release(request->redis, &request->organization_id, key_hash,
-	    &request->job_id, accepted);
-	pg_release(request->pg, &request->organization_id, key_hash,
-	    &request->job_id, accepted);
+	claim->from_id = *from;
+	claim->takes_over = 1;
+	if (take_in_redis(claim) == 0)
+		return;
+	claim->answer = SYNQ_CLAIM_UNKNOWN;
+	synq_loop_defer(synq_pg_loop(claim->pg), tell, claim);
 }
 
 void

@@ -38,7 +38,7 @@ SYNQ_MUST_CHECK int synq_store_find_key(struct synq_pg *pg,
 enum synq_claim {
 	SYNQ_CLAIM_MINE,   /* it was free; it now names the job given */
 	SYNQ_CLAIM_SAME,   /* taken by the same body: ret job id */
-	SYNQ_CLAIM_STALE,  /* taken by the same body long ago, never ended */
+	SYNQ_CLAIM_STALE,  /* taken by the same body long ago, not ended */
 	SYNQ_CLAIM_OTHER,  /* taken by another body */
 	SYNQ_CLAIM_UNKNOWN /* neither store can say */
 };
@@ -70,11 +70,44 @@ void synq_store_claim(
     const struct synq_claim_request *request, synq_claim_fn *fn, void *ctx);
 
 /*
- * The job of ${request} is accepted now (${accepted} 1), or was not: then the
- * claim is given up, so that a repeat may try again.  No answer is awaited.
+ * Take the STALE claim of the job ${from} over for that of ${request}, in both
+ * stores.  ${fn} runs once: MINE if it succeeded, what was found instead, or
+ * UNKNOWN if not both stores could say.
  */
-void synq_store_settle_claim(
-    const struct synq_claim_request *request, int accepted);
+void synq_store_take_claim(const struct synq_claim_request *request,
+    const struct synq_uuid *from, synq_claim_fn *fn, void *ctx);
+
+/* How a claim was ended. */
+enum synq_settled {
+	SYNQ_SETTLED_DONE,
+	SYNQ_SETTLED_NOT,    /* somebody was faster */
+	SYNQ_SETTLED_UNKNOWN /* not enough of the stores can say */
+};
+
+/* ${settled}: what became of the claim. */
+typedef void synq_settle_fn(void *ctx, enum synq_settled settled);
+
+/*
+ * Let the claim of ${request} name ${job_id} for good, if it still does.
+ * ${fn} runs once: DONE if one store says so, and then no drop of ${job_id}
+ * and no taking over succeeds; NOT if neither names it any more.
+ */
+void synq_store_accept_claim(const struct synq_claim_request *request,
+    const struct synq_uuid *job_id, synq_settle_fn *fn, void *ctx);
+
+/*
+ * Free the claim of ${request} from ${job_id}.  ${fn} runs once: DONE if no
+ * store names ${job_id} any more, so that it can never be accepted; NOT if it
+ * was accepted.
+ */
+void synq_store_drop_claim(const struct synq_claim_request *request,
+    const struct synq_uuid *job_id, synq_settle_fn *fn, void *ctx);
+
+/*
+ * The job of ${request} was never made: free its claim, so that a repeat may
+ * try again.  No answer is awaited.
+ */
+void synq_store_free_claim(const struct synq_claim_request *request);
 
 /* Note when this Redis first saw Synq; asked again after each reconnect. */
 void synq_store_redis_age(struct synq_redis *redis, int64_t now_at);

@@ -362,10 +362,62 @@ synq_store_claim(
 }
 
 void
-synq_store_settle_claim(const struct synq_claim_request *request, int accepted)
+synq_store_take_claim(const struct synq_claim_request *request,
+    const struct synq_uuid *from, synq_claim_fn *fn, void *ctx)
+{
+	the_world->takes++;
+	the_world->taken_from = *from;
+	the_world->claim = *request;
+	the_world->claim_fn = fn;
+	the_world->claim_ctx = ctx;
+}
+
+void
+synq_store_free_claim(const struct synq_claim_request *request)
 {
 	assert_true(request->key.bytes > 0);
-	the_world->settled = accepted;
+	the_world->settled = 0;
+}
+
+static void
+settle(enum world_settle kind, const struct synq_uuid *job_id,
+    synq_settle_fn *fn, void *ctx)
+{
+	assert_null(the_world->settle_fn);
+	the_world->settling = kind;
+	the_world->settle_id = *job_id;
+	the_world->settle_fn = fn;
+	the_world->settle_ctx = ctx;
+}
+
+void
+synq_store_accept_claim(const struct synq_claim_request *request,
+    const struct synq_uuid *job_id, synq_settle_fn *fn, void *ctx)
+{
+	assert_true(request->key.bytes > 0);
+	settle(WORLD_ACCEPTS, job_id, fn, ctx);
+}
+
+void
+synq_store_drop_claim(const struct synq_claim_request *request,
+    const struct synq_uuid *job_id, synq_settle_fn *fn, void *ctx)
+{
+	assert_true(request->key.bytes > 0);
+	settle(WORLD_DROPS, job_id, fn, ctx);
+}
+
+void
+world_settle(
+    struct world *world, enum world_settle kind, enum synq_settled settled)
+{
+	synq_settle_fn *fn = world->settle_fn;
+
+	assert_non_null(fn);
+	assert_int_equal(kind, world->settling);
+	world->settle_fn = NULL;
+	if (settled == SYNQ_SETTLED_DONE)
+		world->settled = kind == WORLD_ACCEPTS;
+	fn(world->settle_ctx, settled);
 }
 
 void
@@ -512,6 +564,8 @@ world_teardown(void **state)
 		if (world->records[i].ack != NULL)
 			world_ack(world, i, 0);
 	}
+	if (world->settle_fn != NULL)
+		world_settle(world, world->settling, SYNQ_SETTLED_DONE);
 	world_end_exchanges();
 	run_deferred();
 	assert_int_equal(0, intake->calls);

@@ -53,6 +53,9 @@ struct world_record {
 	void *ctx;
 };
 
+/* How a claim is to be ended. */
+enum world_settle { WORLD_ACCEPTS, WORLD_DROPS };
+
 struct world {
 	int draining; /* the intake ends */
 	struct intake intake;
@@ -72,7 +75,14 @@ struct world {
 	void *claim_ctx;
 	struct synq_claim_request claim;
 	size_t claims;
-	int settled; /* -1 = not, else the last value */
+	size_t takes;
+	struct synq_uuid taken_from;
+
+	synq_settle_fn *settle_fn; /* the end of a claim that is open */
+	void *settle_ctx;
+	enum world_settle settling;
+	struct synq_uuid settle_id;
+	int settled; /* -1 = not, 1 = accepted, 0 = given up */
 
 	enum synq_auth_answer auth;
 	int auth_later; /* 1 = PostgreSQL must be asked */
@@ -124,6 +134,10 @@ void world_ack(struct world *world, size_t index, int rc);
 /* Answer the claim that is open. */
 void world_claim(struct world *world, enum synq_claim claim,
     const struct synq_uuid *job_id, int accepted);
+
+/* Answer the end of a claim, which is of ${kind}, with ${settled}. */
+void world_settle(
+    struct world *world, enum world_settle kind, enum synq_settled settled);
 
 /* One request and its answer. */
 struct synq_exchange;
