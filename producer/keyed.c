@@ -128,14 +128,12 @@ keyed_on_same(void *ctx, enum synq_settled settled)
 	struct acceptance *acceptance = ctx;
 	struct api_call *call = acceptance->call;
 
-	if (call->exchange == NULL)
-		;
-	else if (settled == SYNQ_SETTLED_DONE)
-		accept_same(acceptance, &acceptance->stale_id);
-	else if (settled == SYNQ_SETTLED_NOT)
+	if (settled == SYNQ_SETTLED_NOT)
 		keyed_anew(acceptance);
-	else
+	else if (settled == SYNQ_SETTLED_UNKNOWN)
 		keyed_refuse_unknown(call);
+	else if (call->exchange != NULL)
+		accept_same(acceptance, &acceptance->stale_id);
 	api_release(call);
 }
 
@@ -227,22 +225,23 @@ keyed_on_claim(void *ctx, enum synq_claim claim, const struct synq_uuid *job_id,
 		.code = "idempotency_key_reused",
 		.never_retry = 1 };
 
-	if (claim == SYNQ_CLAIM_MINE)
+	if (claim == SYNQ_CLAIM_MINE) {
 		keyed_mine(acceptance);
-	else if (call->exchange == NULL)
-		;
-	else if (claim == SYNQ_CLAIM_STALE)
+	} else if (call->exchange == NULL) {
+		/* Who comes back will ask. */
+	} else if (claim == SYNQ_CLAIM_STALE) {
 		keyed_stale(acceptance, job_id);
-	else if (claim == SYNQ_CLAIM_OTHER)
+	} else if (claim == SYNQ_CLAIM_OTHER) {
 		api_refuse(call, &other,
 		    "This Idempotency-Key was used with another body within "
 		    "the last 24 hours. Use a new key for a new request.");
-	else if (claim == SYNQ_CLAIM_UNKNOWN)
+	} else if (claim == SYNQ_CLAIM_UNKNOWN) {
 		keyed_refuse_unknown(call);
-	else if (!accepted)
+	} else if (!accepted) {
 		keyed_running(acceptance);
-	else
+	} else {
 		accept_same(acceptance, job_id);
+	}
 	api_release(call);
 }
 
