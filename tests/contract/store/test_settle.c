@@ -100,6 +100,30 @@ test_accepted_claim_is_not_taken(void **state)
 	assert_true(synq_uuid_equal(&claimed.job_id, &first));
 }
 
+/* PostgreSQL missed it: Redis is enough to stop a repeat. */
+static void
+test_claim_accepted_in_redis_alone_is_not_taken(void **state)
+{
+	struct synq_uuid first;
+	struct claimed claimed;
+
+	(void)state;
+	(void)claim("body");
+	first = request.job_id;
+	request.pg = dead_pg;
+	assert_int_equal(accept_claim(&first), SYNQ_SETTLED_DONE);
+	request.pg = fix->app;
+	assert_int_equal(
+	    ask_number("SELECT count(*) FROM operations.idempotency"
+		       " WHERE accepted"),
+	    0);
+	claimed = take(&first);
+	assert_int_equal(claimed.claim, SYNQ_CLAIM_SAME);
+	assert_int_equal(claimed.accepted, 1);
+	assert_true(synq_uuid_equal(&claimed.job_id, &first));
+	assert_int_equal(drop_claim(&first), SYNQ_SETTLED_NOT);
+}
+
 /* What the first gave up meanwhile is free. */
 static void
 test_free_claim_is_taken(void **state)
@@ -220,6 +244,7 @@ main(void)
 		TEST(test_taken_claim_is_no_longer_the_first_ones),
 		TEST(test_claim_is_taken_once),
 		TEST(test_accepted_claim_is_not_taken),
+		TEST(test_claim_accepted_in_redis_alone_is_not_taken),
 		TEST(test_free_claim_is_taken),
 		TEST(test_store_that_is_away_drops_and_takes_nothing),
 		TEST(test_drop_without_redis_is_not_sure),
