@@ -247,6 +247,8 @@ work_due(struct work *work)
 		return;
 	}
 	if (work->request.deadline_at <= now_at) {
+		/* Its maker may have ended it a moment ago, and better. */
+		work->doubted |= work->state == WORK_HELD;
 		work_end(work, SYNQ_JOB_EXPIRED, NULL);
 		return;
 	}

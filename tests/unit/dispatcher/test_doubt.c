@@ -57,6 +57,21 @@ test_core_is_silent_when_the_hold_was_over(void **state)
 	assert_int_equal(0, world->replies);
 }
 
+/* Seed 4565 of the simulator: its maker was cut off and came back later. */
+static void
+test_core_is_silent_when_a_held_job_expires(void **state)
+{
+	struct world *world = *state;
+
+	(void)read_begun(world);
+	world->now_at += 7 * 86400 * SECOND_US;
+	(void)core_tick(world->core);
+	world_ack(world);
+
+	assert_int_equal(1, world->core->counts.expired);
+	assert_int_equal(0, world->replies);
+}
+
 /* The same, known before the record is read, and an attempt of ours open. */
 static void
 test_core_stays_in_doubt_while_another_attempt_is_open(void **state)
@@ -330,6 +345,7 @@ main(void)
 		DOUBT_TEST(
 		    test_core_is_silent_where_a_dead_life_may_have_ended_the_job),
 		DOUBT_TEST(test_core_is_silent_when_the_hold_was_over),
+		DOUBT_TEST(test_core_is_silent_when_a_held_job_expires),
 		DOUBT_TEST(
 		    test_core_stays_in_doubt_while_another_attempt_is_open),
 		DOUBT_TEST(
