@@ -103,6 +103,8 @@ synq_service_probe(struct synq_service *service, struct synq_slice path,
 		return answer_ready(service, query, out);
 	if (synq_slice_is(path, "/metrics")) {
 		*ret_type = "text/plain; version=0.0.4; charset=utf-8";
+		if (service->started && service->program->measure != NULL)
+			service->program->measure(service->ctx);
 		synq_metrics_write(service->metrics, out);
 		return 200;
 	}

@@ -48,6 +48,11 @@ struct synq_program {
 	 * Is it ready?  Call synq_health_add for each thing it depends on.
 	 */
 	void (*health)(void *ctx, struct synq_service *service);
+	/*
+	 * The metrics are about to be shown: bring those up to date that are
+	 * not kept as things happen.  Not before start succeeded.  May be NULL.
+	 */
+	void (*measure)(void *ctx);
 };
 
 /*

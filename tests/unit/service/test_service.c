@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "loop/loop.h"
+#include "metric/metric.h"
 #include "service/service.h"
 #include "json/scan.h"
 
@@ -73,6 +74,14 @@ toy_health(void *ctx, struct synq_service *service)
 	synq_health_add(service, "toy", healthy, healthy ? "" : "it is ill");
 }
 
+static void
+toy_measure(void *ctx)
+{
+	synq_series_add(synq_metric_series(synq_service_metrics(ctx),
+			    SYNQ_M_RECORDER_FENCED_TOTAL, NULL),
+	    1);
+}
+
 static const struct synq_program toy = {
 	.name = "synq-toy",
 	.summary = "play",
@@ -81,6 +90,7 @@ static const struct synq_program toy = {
 	.stop = toy_stop,
 	.reload = toy_reload,
 	.health = toy_health,
+	.measure = toy_measure,
 };
 
 static int
@@ -247,6 +257,21 @@ test_service_notes_itself_and_answers_probes(void **state)
 }
 
 static void
+test_service_lets_the_program_measure_before_it_shows(void **state)
+{
+	struct fixture *fixture = *state;
+
+	launch(fixture, NULL);
+	assert_int_equal(get(fixture, "/livez"), 200);
+	assert_int_equal(get(fixture, "/metrics"), 200);
+	assert_non_null(
+	    strstr(fixture->answer, "\nsynq_recorder_fenced_total 1\n"));
+	assert_int_equal(get(fixture, "/metrics"), 200);
+	assert_non_null(
+	    strstr(fixture->answer, "\nsynq_recorder_fenced_total 2\n"));
+}
+
+static void
 test_service_ends_with_0_and_removes_its_note(void **state)
 {
 	struct fixture *fixture = *state;
@@ -407,6 +432,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_service_notes_itself_and_answers_probes),
+		CASE(test_service_lets_the_program_measure_before_it_shows),
 		CASE(test_service_ends_with_0_and_removes_its_note),
 		CASE(test_service_is_not_ready_while_it_drains),
 		CASE(test_service_drain_has_a_limit),
