@@ -250,6 +250,12 @@ synq_exchange_start_us(const struct synq_exchange *exchange)
 	return exchange->start_us;
 }
 
+int
+synq_exchange_status(const struct synq_exchange *exchange)
+{
+	return exchange->status;
+}
+
 void
 synq_exchange_limit(struct synq_exchange *exchange, size_t bytes)
 {
@@ -425,6 +431,7 @@ put_head(struct synq_exchange *exchange, int status, const char *type,
 	if (!at)
 		return NULL;
 	exchange->begun = 1;
+	exchange->status = status;
 	exchange->closes = must_close(exchange);
 	exchange->bodyless =
 	    status == 204 || status == 304 || exchange->head.is_head;
@@ -494,6 +501,8 @@ synq_exchange_refuse(
 	synq_buf_init(&body, 4096);
 	if (config->events.on_error)
 		config->events.on_error(config->ctx, status, reason, &body);
+	if (!exchange->begun)
+		exchange->status = status;
 	if (config->events.on_refuse && !exchange->announced)
 		config->events.on_refuse(config->ctx, exchange);
 	if (status == 503 || status == 429)

@@ -30,6 +30,7 @@ struct synq_exchange {
 	struct synq_arena *arena; /* made when asked for */
 	void *data;               /* the program's */
 	int announced;            /* on_head ran: on_gone is due */
+	int status;               /* of the answer; 0 = none yet */
 	int begun;                /* the answer has begun: its head is in out */
 	int ended;                /* all of the answer is in out */
 	int chunked;              /* the answer goes out in chunks */

@@ -141,6 +141,12 @@ struct synq_arena *synq_exchange_arena(struct synq_exchange *exchange);
 /* When its head was complete, monotonic microseconds. */
 uint64_t synq_exchange_start_us(const struct synq_exchange *exchange);
 
+/*
+ * The status of the answer of ${exchange}; 0 = it has not begun.  In on_refuse
+ * that of the answer to come.
+ */
+int synq_exchange_status(const struct synq_exchange *exchange);
+
 /* Allow a body of at most ${bytes}; only in on_head. */
 void synq_exchange_limit(struct synq_exchange *exchange, size_t bytes);
 

@@ -44,6 +44,8 @@ struct fixture {
 	size_t bodies;
 	size_t gone_answered;
 	size_t gone_unanswered;
+	int gone_status; /* of the last that was answered */
+	int refused_status;
 	size_t limit_bytes; /* 0 = leave it */
 	int drained;
 	char last_body[256];
@@ -120,10 +122,20 @@ on_gone(void *ctx, struct synq_exchange *exchange, int answered)
 		if (f->held[i] == exchange)
 			f->held[i] = NULL;
 	}
-	if (answered)
+	if (answered) {
 		f->gone_answered++;
-	else
+		f->gone_status = synq_exchange_status(exchange);
+	} else {
 		f->gone_unanswered++;
+	}
+}
+
+static inline void
+on_refuse(void *ctx, struct synq_exchange *exchange)
+{
+	struct fixture *f = ctx;
+
+	f->refused_status = synq_exchange_status(exchange);
 }
 
 static inline void
@@ -148,7 +160,8 @@ start(struct fixture *f, struct synq_httpd_config *config)
 	config->events = (struct synq_httpd_events){ .on_head = on_head,
 		.on_body = on_body,
 		.on_gone = on_gone,
-		.on_error = on_error };
+		.on_error = on_error,
+		.on_refuse = on_refuse };
 	config->ctx = f;
 	assert_int_equal(synq_httpd_new(f->loop, config, &f->httpd, &err), 0);
 }

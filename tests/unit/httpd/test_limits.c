@@ -1,5 +1,5 @@
 /*
- * Streams and large answers, deadlines, limits, drain.
+ * Streams and large answers, their status, deadlines, limits, drain.
  */
 
 #include "tests/unit/httpd/fixture.h"
@@ -426,6 +426,29 @@ test_port_in_use_is_a_conflict(SYNQ_UNUSED void **state)
 	stop(&f);
 }
 
+static void
+test_status_of_an_answer_is_known_when_it_is_gone(SYNQ_UNUSED void **state)
+{
+	struct fixture f;
+	int fd, end;
+
+	start_plain(&f);
+	fd = dial(&f);
+	tell(fd, "GET /empty HTTP/1.1\r\n" HOST "\r\n");
+	(void)hear(&f, fd, &end);
+	assert_int_equal(f.gone_status, 204);
+	tell(fd, "GET /late HTTP/1.1\r\n" HOST "\r\n");
+	while (f.held_count == 0)
+		turn(&f, 1);
+	/* Nothing of the answer before is left. */
+	assert_int_equal(synq_exchange_status(f.held[0]), 0);
+	synq_exchange_answer(
+	    f.held[0], 201, "text/plain", synq_slice_text("x"));
+	assert_int_equal(synq_exchange_status(f.held[0]), 201);
+	close(fd);
+	stop(&f);
+}
+
 int
 main(void)
 {
@@ -449,6 +472,8 @@ main(void)
 		cmocka_unit_test(test_drain_of_nothing_ends_from_the_loop),
 		cmocka_unit_test(test_free_tells_what_was_open),
 		cmocka_unit_test(test_port_in_use_is_a_conflict),
+		cmocka_unit_test(
+		    test_status_of_an_answer_is_known_when_it_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

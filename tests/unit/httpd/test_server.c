@@ -90,6 +90,7 @@ test_refusal_has_the_program_s_body(SYNQ_UNUSED void **state)
 	assert_true(has(answer, "Content-Type: application/json\r\n"));
 	assert_true(has(answer, "{\"400\":\"there is no Host field\"}"));
 	assert_int_equal(f.heads, 0);
+	assert_int_equal(f.refused_status, 400);
 	close(fd);
 	stop(&f);
 }
