@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "figures.h"
 #include "intake.h"
 #include "job/id.h"
 #include "kafka/envelope.h"
@@ -180,6 +181,7 @@ accept_accepted(struct acceptance *acceptance)
 {
 	struct api_call *call = acceptance->call;
 
+	figures_accepted(call->intake->figures, acceptance->plan.job.endpoint);
 	if (call->stage == API_ACCEPTING)
 		call->stage = API_WAITING;
 	if (acceptance->late)

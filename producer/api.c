@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "codec/url.h"
+#include "figures.h"
 #include "intake.h"
 #include "job/id.h"
 #include "loop/loop.h"
@@ -472,9 +473,18 @@ api_on_body(void *ctx, struct synq_exchange *exchange)
 static void
 api_on_gone(void *ctx, struct synq_exchange *exchange, int answered)
 {
+	struct intake *intake = ctx;
 	struct api_call *call = synq_exchange_get(exchange);
+	const struct figures_answer answer = {
+		.route = call->route,
+		.method = synq_exchange_method(exchange),
+		.status = synq_exchange_status(exchange),
+		.took_us = (int64_t)(synq_loop_now_us(intake->loop) -
+				     synq_exchange_start_us(exchange)),
+	};
 
-	(void)ctx;
+	if (answered)
+		figures_answered(intake->figures, &answer);
 	call->exchange = NULL;
 	if (!answered && call->on_leave != NULL)
 		call->on_leave(call);
@@ -493,9 +503,16 @@ api_on_error(void *ctx, int status, const char *reason, struct synq_buf *out)
 static void
 api_on_refuse(void *ctx, struct synq_exchange *exchange)
 {
+	struct intake *intake = ctx;
 	char request_id[API_REQUEST_ID_BYTES];
+	const struct figures_answer answer = {
+		.method = synq_exchange_method(exchange),
+		.status = synq_exchange_status(exchange),
+		.took_us = -1,
+	};
 
-	api_name(ctx, exchange, request_id);
+	api_name(intake, exchange, request_id);
+	figures_answered(intake->figures, &answer);
 }
 
 struct synq_httpd_events

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "catalog.h"
 #include "crypto/secret.h"
+#include "figures.h"
 #include "httpd/httpd.h"
 #include "kafka/producer.h"
 #include "kafka/reader.h"
@@ -152,6 +153,7 @@ intake_start(struct synq_service *service, void **ret_ctx, struct synq_err *err)
 	synq_buf_init(&intake->scratch, MAX_RECORD_BYTES);
 	synq_buf_init(&intake->reply_to, 256);
 	synq_reply_channel(synq_service_boot_id(service), &intake->reply_to);
+	intake->figures = figures_new(synq_service_metrics(service));
 	intake->refresh =
 	    synq_timer_new(intake->loop, intake_on_refresh, intake);
 	intake->linger =
@@ -218,6 +220,7 @@ intake_stop(void *ctx)
 	withdrawals_free(&intake->withdrawals);
 	waits_free(&intake->waits);
 	synq_catalog_free(&intake->catalog);
+	figures_free(&intake->figures);
 	synq_secret_free(&intake->idkey);
 	synq_secret_free(&intake->pepper);
 	synq_buf_done(&intake->scratch);
@@ -250,4 +253,14 @@ intake_health(void *ctx, struct synq_service *service)
 	if (!synq_redis_healthy(intake->redis))
 		synq_health_degraded(
 		    service, "redis", "away: answers come by the recorder");
+}
+
+void
+intake_measure(void *ctx)
+{
+	struct intake *intake = ctx;
+
+	figures_show(intake->figures,
+	    intake->httpd == NULL ? 0 : synq_httpd_connections(intake->httpd),
+	    synq_auth_entries(intake->auth));
 }

@@ -17,6 +17,7 @@
 #include "job/id.h"
 #include "log.h"
 
+struct figures;
 struct synq_auth;
 struct synq_catalog;
 struct synq_httpd;
@@ -52,6 +53,7 @@ struct intake {
 	struct synq_catalog *catalog; /* models, without credentials */
 	struct synq_timer *refresh;   /* of the catalog */
 	struct synq_timer *linger;    /* the last cancels go out */
+	struct figures *figures;
 	struct log_watch log;
 	struct waits *waits;
 	struct withdrawals *withdrawals;
@@ -74,6 +76,8 @@ void intake_stop(void *ctx);
 void intake_reload(void *ctx);
 /* Say what works and what does not. */
 void intake_health(void *ctx, struct synq_service *service);
+/* Bring the metrics up to date that are not kept as things happen. */
+void intake_measure(void *ctx);
 
 /* Listen for clients, once models are known. */
 int intake_listen(struct intake *intake, struct synq_err *err);

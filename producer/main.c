@@ -13,6 +13,7 @@ static const struct synq_program intake = {
 	.stop = intake_stop,
 	.reload = intake_reload,
 	.health = intake_health,
+	.measure = intake_measure,
 };
 
 int

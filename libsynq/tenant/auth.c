@@ -478,6 +478,12 @@ synq_auth_changed(struct synq_auth *auth, struct synq_slice key_id, int revoked)
 		entry_outdate(auth, entry, revoked);
 }
 
+size_t
+synq_auth_entries(const struct synq_auth *auth)
+{
+	return auth->entries.count;
+}
+
 void
 synq_auth_flush(struct synq_auth *auth)
 {

@@ -76,6 +76,9 @@ void synq_auth_forget(struct synq_auth *auth, const void *ctx);
 void synq_auth_changed(
     struct synq_auth *auth, struct synq_slice key_id, int revoked);
 
+/* How many keys are cached. */
+size_t synq_auth_entries(const struct synq_auth *auth);
+
 /* Forget all cached keys (an organization was deleted). */
 void synq_auth_flush(struct synq_auth *auth);
 

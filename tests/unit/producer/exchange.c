@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "producer/api.h"
+#include "service/service.h"
 #include "world.h"
 #include "json/scan.h"
 
@@ -30,6 +31,7 @@ struct synq_exchange {
 	char *names[HEADERS_MAX]; /* "name: value" of the answer */
 	size_t name_count;
 	int status;
+	uint64_t start_us;
 	struct synq_buf answer;
 	int gone;
 	int opened;    /* by the test, not handled */
@@ -43,6 +45,18 @@ struct synq_slice
 synq_exchange_method(const struct synq_exchange *exchange)
 {
 	return exchange->method;
+}
+
+int
+synq_exchange_status(const struct synq_exchange *exchange)
+{
+	return exchange->status;
+}
+
+uint64_t
+synq_exchange_start_us(const struct synq_exchange *exchange)
+{
+	return exchange->start_us;
 }
 
 struct synq_slice
@@ -135,6 +149,17 @@ synq_exchange_answer(struct synq_exchange *exchange, int status,
 	(void)synq_buf_slice(&exchange->answer, body);
 }
 
+int
+synq_service_probe(struct synq_service *service, struct synq_slice path,
+    struct synq_slice query, const char **ret_type, struct synq_buf *out)
+{
+	(void)service;
+	(void)query;
+	*ret_type = "text/plain; charset=utf-8";
+	(void)synq_buf_slice(out, path);
+	return 200;
+}
+
 static struct synq_exchange *
 open_exchange(struct world *world, const char *method, const char *target)
 {
@@ -144,6 +169,7 @@ open_exchange(struct world *world, const char *method, const char *target)
 	assert_true(exchange_count < WORLD_MAX);
 	exchanges[exchange_count++] = exchange;
 	exchange->world = world;
+	exchange->start_us = synq_loop_now_us(world->intake.loop);
 	exchange->arena = synq_arena_new(ARENA_BYTES, ARENA_MAX_BYTES);
 	exchange->method = synq_slice_text(method);
 	/* In memory of its own size, so that a read behind it shows. */
@@ -221,6 +247,13 @@ end(struct synq_exchange *exchange)
 	synq_mem_free(exchange->body_copy);
 	exchange->body_copy = NULL;
 	synq_arena_free(&exchange->arena);
+}
+
+void
+world_sent(struct synq_exchange *exchange)
+{
+	assert_true(exchange->status != 0);
+	end(exchange);
 }
 
 void

@@ -12,6 +12,8 @@
 #include "crypto/secret.h"
 #include "job/id.h"
 #include "kafka/producer.h"
+#include "metric/metric.h"
+#include "producer/figures.h"
 #include "producer/wait.h"
 #include "producer/withdraw.h"
 #include "redis/redis.h"
@@ -171,17 +173,6 @@ synq_service_draining(const struct synq_service *service)
 {
 	(void)service;
 	return the_world->draining;
-}
-
-int
-synq_service_probe(struct synq_service *service, struct synq_slice path,
-    struct synq_slice query, const char **ret_type, struct synq_buf *out)
-{
-	(void)service;
-	(void)query;
-	*ret_type = "text/plain; charset=utf-8";
-	(void)synq_buf_slice(out, path);
-	return 200;
 }
 
 int
@@ -535,6 +526,8 @@ world_setup(void **state)
 	world->models[0] = "m";
 	world->models[1] = "org/m";
 	intake->loop = &the_loop;
+	world->metrics = synq_metrics_new();
+	intake->figures = figures_new(world->metrics);
 	intake->idkey = synq_secret_new(
 	    synq_slice_text("0123456789abcdef0123456789abcdef"));
 	synq_buf_init(&intake->scratch, 2U << 20);
@@ -576,6 +569,8 @@ world_teardown(void **state)
 		synq_buf_done(&world->records[i].value);
 		synq_buf_done(&world->records[i].trace);
 	}
+	figures_free(&intake->figures);
+	synq_metrics_free(&world->metrics);
 	synq_secret_free(&intake->idkey);
 	synq_buf_done(&intake->scratch);
 	synq_buf_done(&intake->reply_to);

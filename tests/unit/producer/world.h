@@ -59,6 +59,7 @@ enum world_settle { WORLD_ACCEPTS, WORLD_DROPS };
 struct world {
 	int draining; /* the intake ends */
 	struct intake intake;
+	struct synq_metrics *metrics;
 	struct synq_config config;
 	struct synq_uuid organization_id;
 
@@ -158,6 +159,9 @@ void world_come(struct synq_exchange *exchange);
 
 /* A GET of ${target} that nobody handles: the test does. */
 struct synq_exchange *world_open(struct world *world, const char *target);
+
+/* The answer to ${exchange} is sent. */
+void world_sent(struct synq_exchange *exchange);
 
 /* The client of ${exchange} leaves without an answer. */
 void world_leave(struct synq_exchange *exchange);

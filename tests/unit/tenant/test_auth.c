@@ -378,7 +378,9 @@ test_flush_forgets_all(void **state)
 
 	(void)state;
 	load();
+	assert_int_equal(synq_auth_entries(auth), 1);
 	synq_auth_flush(auth);
+	assert_int_equal(synq_auth_entries(auth), 0);
 	assert_int_equal(check(header, &told), -1);
 	assert_int_equal(asked, 2);
 }
