@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "dispatcher.h"
+#include "figures.h"
 #include "kafka/reader.h"
 #include "loop/loop.h"
 #include "partition.h"
@@ -35,6 +36,7 @@ struct assignment {
 	struct synq_reader_stream *peek;
 	struct synq_reader_stream *results;
 	struct synq_reader_stream *cancels;
+	struct figures_track *track;
 	int64_t oldest_at; /* time of the first open request */
 	int results_done;
 	int cancels_done;
@@ -44,6 +46,14 @@ const char *
 assign_topic(const struct partition *partition)
 {
 	return synq_source_name(partition->topic);
+}
+
+struct figures_track *
+assign_track(const struct partition *partition)
+{
+	const struct assignment *assignment = partition->io;
+
+	return assignment->track;
 }
 
 static struct partition *
@@ -231,6 +241,8 @@ assign_on_assign(void *ctx, const char *topic, int32_t number)
 	assignment = synq_mem_new(sizeof(*assignment));
 	assignment->dispatcher = dispatcher;
 	assignment->partition = partition;
+	assignment->track =
+	    figures_track_new(dispatcher->figures, topic, number);
 	partition->io = assignment;
 	synq_consumer_committed(dispatcher->consumer, topic, number,
 	    assign_on_committed, assignment);
@@ -252,6 +264,7 @@ assign_on_revoke(void *ctx, const char *topic, int32_t number, int lost)
 	synq_reader_close(&assignment->results);
 	synq_reader_close(&assignment->cancels);
 	partition_free(&partition, lost);
+	figures_track_free(&assignment->track);
 	synq_mem_free(assignment);
 }
 

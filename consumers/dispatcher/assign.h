@@ -9,6 +9,7 @@
 #include "kafka/consumer.h"
 
 struct dispatcher;
+struct figures_track;
 struct partition;
 
 /* The consumer's events, for ${ctx} = the dispatcher. */
@@ -19,5 +20,8 @@ void assign_check_held(struct dispatcher *dispatcher);
 
 /* The name of the topic of ${partition}. */
 const char *assign_topic(const struct partition *partition);
+
+/* The gauges of ${partition}, which is assigned. */
+struct figures_track *assign_track(const struct partition *partition);
 
 #endif

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "crypto/secret.h"
 #include "dispatcher.h"
+#include "figures.h"
 #include "http/http.h"
 #include "loop/loop.h"
 #include "provider/provider.h"
@@ -70,6 +71,7 @@ call_judge(
 		.took_us = took_us,
 	};
 	work->io = NULL;
+	figures_answered(dispatcher->figures, work, &answer);
 	core_answered(work, &answer);
 	dispatcher_wake(dispatcher);
 }

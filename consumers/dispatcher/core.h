@@ -144,6 +144,8 @@ struct core {
 	size_t bytes;   /* of all works */
 	size_t unacked; /* records sent and not acknowledged */
 	size_t calling; /* calls out */
+	size_t parked;  /* works before the gate of their provider */
+	size_t waiting; /* works whose next attempt is not due */
 	int draining;
 };
 

@@ -15,6 +15,7 @@
 #include "call.h"
 #include "catalog.h"
 #include "crypto/secret.h"
+#include "figures.h"
 #include "http/http.h"
 #include "kafka/consumer.h"
 #include "kafka/producer.h"
@@ -25,6 +26,7 @@
 #include "redis/redis.h"
 #include "results.h"
 #include "service/service.h"
+#include "track/track.h"
 
 /* Largest record: a 1.9 MB answer and what surrounds it. */
 #define MAX_RECORD_BYTES (2U << 20)
@@ -54,6 +56,8 @@ dispatcher_commit_partition(void *ctx, struct partition *partition,
 
 	synq_consumer_commit(dispatcher->consumer, assign_topic(partition),
 	    partition->number, offset, metadata);
+	figures_committed(assign_track(partition),
+	    synq_track_next(partition->track) - offset, metadata.bytes);
 }
 
 static void
@@ -250,6 +254,7 @@ dispatcher_start(
 	dispatcher->service = service;
 	dispatcher->loop = synq_service_loop(service);
 	synq_buf_init(&dispatcher->scratch, MAX_RECORD_BYTES);
+	dispatcher->figures = figures_new(synq_service_metrics(service));
 	dispatcher_new_core(dispatcher);
 	dispatcher_new_timers(dispatcher);
 	rc = dispatcher_connect(dispatcher, err);
@@ -312,6 +317,7 @@ dispatcher_stop(void *ctx)
 	synq_timer_free(&dispatcher->refresh);
 	synq_timer_free(&dispatcher->members);
 	core_free(&dispatcher->core);
+	figures_free(&dispatcher->figures);
 	synq_redis_free(&dispatcher->redis);
 	synq_pg_free(&dispatcher->pg);
 	synq_secret_free(&dispatcher->kek);
@@ -356,4 +362,12 @@ dispatcher_health(void *ctx, struct synq_service *service)
 	if (!synq_redis_healthy(dispatcher->redis))
 		synq_health_degraded(
 		    service, "redis", "away: answers go by the recorder");
+}
+
+void
+dispatcher_measure(void *ctx)
+{
+	struct dispatcher *dispatcher = ctx;
+
+	figures_show(dispatcher->figures, dispatcher->core);
 }

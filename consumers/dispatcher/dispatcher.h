@@ -4,12 +4,13 @@
 /*
  * The program around the core: Kafka in (assign.c), Kafka out (results.c),
  * providers (call.c), providers and models (catalog.c), who lives (announce.c),
- * time and the program's life (dispatcher.c).
+ * what it shows (figures.c), time and the program's life (dispatcher.c).
  */
 
 #include "base/slice.h"
 #include "core.h"
 
+struct figures;
 struct partition;
 struct synq_consumer;
 struct synq_http;
@@ -28,6 +29,7 @@ struct dispatcher {
 	struct synq_service *service; /* borrowed */
 	struct synq_loop *loop;       /* borrowed */
 	struct core *core;
+	struct figures *figures;
 	struct synq_consumer *consumer; /* NULL until the catalog is there */
 	struct synq_producer *producer;
 	struct synq_reader *reader;
@@ -59,6 +61,8 @@ void dispatcher_stop(void *ctx);
 void dispatcher_reload(void *ctx);
 /* Say what works and what does not. */
 void dispatcher_health(void *ctx, struct synq_service *service);
+/* Bring the metrics up to date that are not kept as things happen. */
+void dispatcher_measure(void *ctx);
 
 /* Something may wait in the core now: let time pass for it. */
 void dispatcher_wake(struct dispatcher *dispatcher);

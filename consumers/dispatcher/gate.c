@@ -43,6 +43,7 @@ gate_enter(struct provider_gate *gate, struct work *work)
 		return 1;
 	gate->opens_at = synq_gate_opens_us(&gate->gate, now_us);
 	work->state = WORK_PARKED;
+	work->core->parked++;
 	synq_list_push(&gate->parked, &work->side);
 	return 0;
 }

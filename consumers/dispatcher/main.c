@@ -13,6 +13,7 @@ static const struct synq_program dispatcher = {
 	.stop = dispatcher_stop,
 	.reload = dispatcher_reload,
 	.health = dispatcher_health,
+	.measure = dispatcher_measure,
 };
 
 int

@@ -14,6 +14,7 @@
 #include "assign.h"
 #include "base/log.h"
 #include "dispatcher.h"
+#include "figures.h"
 #include "kafka/envelope.h"
 #include "kafka/producer.h"
 #include "partition.h"
@@ -23,21 +24,42 @@
 const char *const results_topics[] = { SYNQ_TOPIC_RESULTS, SYNQ_TOPIC_DEAD,
 	SYNQ_TOPIC_CONTROL, NULL };
 
+static struct figures *
+results_figures(const struct work *work)
+{
+	const struct dispatcher *dispatcher = work->core->config.io_ctx;
+
+	return dispatcher->figures;
+}
+
 static void
 results_on_started(void *ctx, int rc, int64_t offset)
 {
+	const struct work *work = ctx;
+
+	if (rc == 0 && !work->dead)
+		figures_started(results_figures(work), work);
 	core_started(ctx, rc, offset);
 }
 
 static void
 results_on_failed(void *ctx, int rc, int64_t offset)
 {
+	const struct work *work = ctx;
+
+	/* Its outcome may be of the next attempt already. */
+	if (rc == 0)
+		figures_failed(results_figures(work), work);
 	core_failed(ctx, rc, offset);
 }
 
 static void
 results_on_ended(void *ctx, int rc, int64_t offset)
 {
+	const struct work *work = ctx;
+
+	if (rc == 0 && !work->dead)
+		figures_ended(results_figures(work), work);
 	core_ended(ctx, rc, offset);
 }
 

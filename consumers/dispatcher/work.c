@@ -126,12 +126,15 @@ work_leave(struct work *work, const struct core_answer *answer)
 			synq_list_remove(&gate->parked, &work->side);
 		work->gate = NULL;
 		gate = NULL;
+		core->parked--;
 		break;
 	case WORK_CALLING:
 		core->calling--;
 		break;
-	case WORK_STARTING:
 	case WORK_WAITING:
+		core->waiting--;
+		break;
+	case WORK_STARTING:
 	case WORK_HELD:
 	case WORK_ENDING:
 	case WORK_STATES:
@@ -163,6 +166,7 @@ work_move(struct work *work, enum work_state state)
 	};
 
 	work->state = state;
+	work->core->waiting += state == WORK_WAITING;
 	if (work->partition != NULL)
 		synq_track_mark(
 		    work->partition->track, work->source.offset, marks[state]);

@@ -8,9 +8,11 @@
 
 #include "conf/conf.h"
 #include "consumers/dispatcher/dispatcher.h"
+#include "consumers/dispatcher/figures.h"
 #include "consumers/dispatcher/work.h"
 #include "http/http.h"
 #include "loop/loop.h"
+#include "metric/metric.h"
 #include "service/service.h"
 #include "world.h"
 
@@ -18,6 +20,7 @@ static size_t started;
 static size_t cancelled;
 static char url[128];
 static struct synq_http_request asked;
+static struct synq_metrics *metrics;
 
 int
 synq_http_start(struct synq_http *client, const struct synq_http_request *req,
@@ -67,10 +70,29 @@ static void
 begin(struct world *world, struct dispatcher *dispatcher)
 {
 	started = cancelled = 0;
-	*dispatcher = (struct dispatcher){ .core = world->core };
+	metrics = synq_metrics_new();
+	*dispatcher = (struct dispatcher){ .core = world->core,
+		.figures = figures_new(metrics) };
 	assert_int_equal(0, synq_loop_new(&dispatcher->loop, NULL));
 	world_read(world, 0, 1);
 	world_ack(world);
+}
+
+static void
+end(struct dispatcher *dispatcher)
+{
+	synq_loop_free(&dispatcher->loop);
+	figures_free(&dispatcher->figures);
+	synq_metrics_free(&metrics);
+}
+
+/* The calls of the provider of job 1 that were timed. */
+static struct synq_series *
+timed(void)
+{
+	return synq_metric_series(metrics,
+	    SYNQ_M_PROVIDER_REQUEST_DURATION_SECONDS,
+	    (const char *const[]){ "stub" });
 }
 
 static void
@@ -79,7 +101,10 @@ test_call_goes_to_the_provider_that_is_on_record(void **state)
 	struct world *world = *state;
 	struct dispatcher dispatcher;
 	const struct synq_http_result result = { .status = 200,
-		.body = synq_slice_text("{\"id\":\"x\"}") };
+		.body = synq_slice_text("{\"id\":\"x\",\"usage\":"
+					"{\"prompt_tokens\":5,"
+					"\"completion_tokens\":7}}"),
+		.total_us = 250000 };
 
 	begin(world, &dispatcher);
 	call_start(&dispatcher, world->called[0]);
@@ -88,7 +113,15 @@ test_call_goes_to_the_provider_that_is_on_record(void **state)
 	asked.done(asked.ctx, &result);
 
 	assert_int_equal(SYNQ_JOB_SUCCEEDED, world_last(world)->state);
-	synq_loop_free(&dispatcher.loop);
+	assert_int_equal(1, synq_series_count(timed()));
+	assert_float_equal(0.25, synq_series_value(timed()), 0.001);
+	assert_int_equal(
+	    5, synq_series_count(synq_metric_series(metrics,
+		   SYNQ_M_TOKENS_TOTAL, (const char *const[]){ "input" })));
+	assert_int_equal(
+	    7, synq_series_count(synq_metric_series(metrics,
+		   SYNQ_M_TOKENS_TOTAL, (const char *const[]){ "output" })));
+	end(&dispatcher);
 }
 
 /* The catalog changed between attempt.started and the call. */
@@ -105,7 +138,8 @@ test_call_is_not_made_to_another_provider_than_on_record(void **state)
 	synq_loop_turn(dispatcher.loop, 10);
 
 	assert_int_equal(SYNQ_OUTCOME_FAILED, world_last(world)->kind);
-	synq_loop_free(&dispatcher.loop);
+	assert_int_equal(0, synq_series_count(timed()));
+	end(&dispatcher);
 }
 
 /* It is abandoned before the loop came to say that it was not made. */
@@ -126,7 +160,7 @@ test_call_that_was_not_made_can_be_aborted(void **state)
 
 	assert_int_equal(SYNQ_OUTCOME_STARTED, world_last(world)->kind);
 	work_end(work, SYNQ_JOB_CANCELLED, NULL);
-	synq_loop_free(&dispatcher.loop);
+	end(&dispatcher);
 }
 
 #define CALL_TEST(name)                                                        \
