@@ -174,11 +174,13 @@ read_on_message(void *ctx, const struct synq_kafka_message *message)
 		return 1;
 	if (place == NULL || message->offset < place->next)
 		return 0;
-	if (read_decode(recorder, message) != 0)
+	if (read_decode(recorder, message) != 0) {
+		figures_corrupt(&recorder->figures);
 		synq_log(SYNQ_LOG_ERROR, "record.corrupt",
 		    SYNQ_F_TEXT("topic", message->topic),
 		    SYNQ_F_INT("partition", message->partition),
 		    SYNQ_F_INT("offset", message->offset), SYNQ_F_END);
+	}
 	place->next = message->offset + 1;
 	place->as_of_at = message->time_us;
 	place->at_end = 0;

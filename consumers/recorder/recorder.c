@@ -96,6 +96,7 @@ recorder_start(
 	*ret_ctx = recorder;
 	recorder->service = service;
 	recorder->loop = synq_service_loop(service);
+	figures_init(&recorder->figures, synq_service_metrics(service));
 	synq_list_init(&recorder->places);
 	synq_list_init(&recorder->due);
 	synq_buf_init(&recorder->scratch, MAX_EVENT_BYTES);

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "base/slice.h"
+#include "figures.h"
 #include "proto/topics.h"
 
 struct synq_batch;
@@ -47,9 +48,11 @@ struct recorder {
 	struct synq_consumer *consumer;
 	struct synq_producer *producer; /* of job events */
 	struct synq_pg *pg;
+	struct figures figures;
 	struct synq_list places;
 	struct synq_batch *filling;
 	struct synq_batch *writing; /* spare while nothing is written */
+	uint64_t began_us;          /* its transaction, monotonic */
 	int busy;                   /* writing is on its way */
 	int publishing;             /* it is written, its events are due */
 	struct synq_list due; /* events that the producer had no room for */

@@ -141,6 +141,8 @@ write_on_done(void *ctx, int rc, const struct synq_event *events, size_t count,
 	struct recorder *recorder = ctx;
 
 	recorder->unsettled--;
+	if (rc == -SYNQ_E_FENCED)
+		figures_fenced(&recorder->figures);
 	if (rc != 0) {
 		synq_log(SYNQ_LOG_WARN, "batch.not_written",
 		    SYNQ_F_TEXT("code", synq_err_name(rc)), SYNQ_F_ERR(err),
@@ -148,6 +150,8 @@ write_on_done(void *ctx, int rc, const struct synq_event *events, size_t count,
 		synq_timer_start(recorder->again, WRITE_AGAIN_US);
 		return;
 	}
+	figures_written(&recorder->figures, recorder->writing,
+	    synq_loop_now_us(recorder->loop) - recorder->began_us);
 	publish_events(recorder, events, count);
 	recorder->publishing = 1;
 	write_publish(recorder);
@@ -175,6 +179,7 @@ write_start(struct recorder *recorder)
 		};
 		synq_batch_offset(recorder->writing, &offset);
 	}
+	recorder->began_us = synq_loop_now_us(recorder->loop);
 	/* Until it is answered nobody may ask, or write, again. */
 	if (synq_batch_write(
 		recorder->writing, recorder->pg, write_on_done, recorder) == 0)

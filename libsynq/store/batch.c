@@ -81,6 +81,7 @@ synq_batch_clear(struct synq_batch *batch)
 	batch->arena = synq_arena_new(CHUNK_BYTES, MAX_BYTES);
 	batch->records = 0;
 	batch->bytes = 0;
+	batch->illegal_moves = 0;
 	batch->unsure = 0;
 	synq_batch_clear_offsets(batch);
 }
@@ -95,6 +96,14 @@ size_t
 synq_batch_bytes(const struct synq_batch *batch)
 {
 	return batch->bytes;
+}
+
+void
+synq_batch_count(const struct synq_batch *batch, struct synq_batch_totals *ret)
+{
+	ret->jobs = batch->jobs.count;
+	ret->attempts = batch->attempts.count;
+	ret->illegal_moves = batch->illegal_moves;
 }
 
 /* ---- rows ---- */
@@ -279,8 +288,11 @@ job_try(struct synq_batch *batch, struct batch_job *job,
 	const int failed = state == SYNQ_JOB_RETRYING;
 	const int was_failed = job->state == SYNQ_JOB_RETRYING;
 
-	if (job->rank == RANK_FINAL)
+	if (job->rank == RANK_FINAL) {
+		/* Else it is what led to the end, read once more. */
+		batch->illegal_moves += outcome->attempt > job->attempts;
 		return;
+	}
 	job->started_at =
 	    earlier(job->started_at, keep_time(outcome->started_at));
 	if (job->rank == RANK_ACTIVE &&
@@ -330,8 +342,10 @@ static void
 job_end(struct synq_batch *batch, struct batch_job *job,
     const struct synq_outcome *outcome)
 {
-	if (job->rank == RANK_FINAL || !synq_job_final(outcome->state))
+	if (job->rank == RANK_FINAL || !synq_job_final(outcome->state)) {
+		batch->illegal_moves += outcome->state != job->state;
 		return;
+	}
 	result_details(batch, job, outcome);
 	job_move(job, outcome->state, outcome->ended_at);
 	job->started_at =

@@ -110,6 +110,7 @@ struct synq_batch {
 	size_t offset_room;
 	size_t records;
 	size_t bytes;
+	size_t illegal_moves;
 
 	/* while it is written */
 	struct synq_pg *pg;

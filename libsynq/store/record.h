@@ -61,6 +61,18 @@ size_t synq_batch_records(const struct synq_batch *batch);
 /* How many bytes the records of ${batch} hold. */
 size_t synq_batch_bytes(const struct synq_batch *batch);
 
+/* What a batch comes to. */
+struct synq_batch_totals {
+	size_t jobs; /* rows */
+	size_t attempts;
+	/* Moves that its records told of and no job may make: not followed. */
+	size_t illegal_moves;
+};
+
+/* Count ${batch} into ${ret}. */
+void synq_batch_count(
+    const struct synq_batch *batch, struct synq_batch_totals *ret);
+
 /*
  * The end of a write: ${rc} 0 and the ${count} state changes that it made,
  * each to be published; FENCED: another member has moved an offset, nothing

@@ -13,6 +13,7 @@
 #include "consumers/recorder/read.h"
 #include "consumers/recorder/recorder.h"
 #include "consumers/recorder/write.h"
+#include "metric/metric.h"
 #include "world.h"
 
 static void
@@ -238,6 +239,48 @@ test_recorder_is_drained_when_all_is_published(void **state)
 	assert_true(world->drained);
 }
 
+/* The counter, or number of observations, of ${id} with ${label} or NULL. */
+static uint64_t
+counted(enum synq_metric_id id, const char *label)
+{
+	return synq_series_count(synq_metric_series(
+	    world->metrics, id, (const char *const[]){ label }));
+}
+
+static void
+test_recorder_counts_a_batch_once_it_is_written(void **state)
+{
+	(void)state;
+	world_begin();
+	world_written(-SYNQ_E_FENCED);
+	assert_int_equal(1, counted(SYNQ_M_RECORDER_FENCED_TOTAL, NULL));
+	assert_int_equal(0, counted(SYNQ_M_RECORDER_BATCH_SECONDS, NULL));
+	world_again();
+	world_answer(1, 0, 5);
+	world_written(-SYNQ_E_TIMEOUT);
+	world_again();
+	world_answer(2, 0, 5);
+	world_written(0);
+
+	assert_int_equal(1, counted(SYNQ_M_RECORDER_FENCED_TOTAL, NULL));
+	assert_int_equal(1, counted(SYNQ_M_RECORDER_BATCH_SECONDS, NULL));
+	assert_int_equal(1, counted(SYNQ_M_RECORDER_ROWS_TOTAL, "job"));
+	assert_int_equal(2, counted(SYNQ_M_RECORDER_ROWS_TOTAL, "attempt"));
+	assert_int_equal(3, counted(SYNQ_M_ILLEGAL_MOVES_TOTAL, NULL));
+}
+
+static void
+test_recorder_counts_what_does_not_decode(void **state)
+{
+	(void)state;
+	world_assign(SYNQ_TOPIC_INTERACTIVE);
+	world_answer(0, 0, 5);
+	world_read(SYNQ_TOPIC_INTERACTIVE, 5, synq_slice_text("?"));
+	world_message(SYNQ_TOPIC_INTERACTIVE, 6);
+
+	assert_int_equal(1, counted(SYNQ_M_RECORDS_SKIPPED_TOTAL, "corrupt"));
+}
+
 #define TEST(name)                                                             \
 	cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
@@ -260,6 +303,8 @@ main(void)
 		TEST(test_recorder_is_drained_when_all_is_written),
 		TEST(test_recorder_keeps_events_until_there_is_room),
 		TEST(test_recorder_is_drained_when_all_is_published),
+		TEST(test_recorder_counts_a_batch_once_it_is_written),
+		TEST(test_recorder_counts_what_does_not_decode),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

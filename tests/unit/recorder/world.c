@@ -16,6 +16,7 @@
 #include "consumers/recorder/write.h"
 #include "kafka/producer.h"
 #include "loop/loop.h"
+#include "metric/metric.h"
 #include "service/service.h"
 
 struct world *world;
@@ -78,6 +79,14 @@ size_t
 synq_batch_records(const struct synq_batch *batch)
 {
 	return batch->records;
+}
+
+void
+synq_batch_count(const struct synq_batch *batch, struct synq_batch_totals *ret)
+{
+	ret->jobs = batch->records;
+	ret->attempts = 2 * batch->records;
+	ret->illegal_moves = 3 * batch->records;
 }
 
 size_t
@@ -193,6 +202,8 @@ world_setup(void **state)
 	(void)state;
 	world = synq_mem_new(sizeof(*world));
 	recorder = &world->recorder;
+	world->metrics = synq_metrics_new();
+	figures_init(&recorder->figures, world->metrics);
 	assert_int_equal(0, synq_loop_new(&recorder->loop, NULL));
 	synq_list_init(&recorder->places);
 	synq_list_init(&recorder->due);
@@ -226,6 +237,7 @@ world_teardown(void **state)
 	synq_batch_free(&recorder->writing);
 	synq_buf_done(&recorder->scratch);
 	synq_loop_free(&recorder->loop);
+	synq_metrics_free(&world->metrics);
 	synq_mem_free(world);
 	return 0;
 }
@@ -283,23 +295,31 @@ world_again(void)
 }
 
 void
+world_read(const char *topic, int64_t offset, struct synq_slice value)
+{
+	const struct synq_kafka_message message = { .topic = topic,
+		.partition = 3,
+		.offset = offset,
+		.time_us = 1,
+		.value = value };
+
+	(void)read_events().on_message(&world->recorder, &message);
+}
+
+void
 world_message(const char *topic, int64_t offset)
 {
 	struct synq_request request = { .endpoint = SYNQ_ENDPOINT_CHAT,
 		.max_attempts = 1,
 		.model = synq_slice_text("m"),
 		.body = synq_slice_text("{}") };
-	struct synq_kafka_message message = {
-		.topic = topic, .partition = 3, .offset = offset, .time_us = 1
-	};
 	struct synq_buf value;
 
 	memset(&request.job_id, 1, sizeof(request.job_id));
 	memset(&request.organization_id, 1, sizeof(request.organization_id));
 	synq_buf_init(&value, 4096);
 	synq_request_encode(&request, &value);
-	message.value = synq_buf_view(&value);
-	(void)read_events().on_message(&world->recorder, &message);
+	world_read(topic, offset, synq_buf_view(&value));
 	synq_buf_done(&value);
 }
 

@@ -30,6 +30,7 @@ struct ask {
 
 struct world {
 	struct recorder recorder;
+	struct synq_metrics *metrics;
 	struct ask asks[ASKS_MAX];
 	size_t ask_count; /* ever */
 	int pg_busy;
@@ -64,6 +65,8 @@ void world_written(int rc);
 void world_written_jobs(size_t count);
 /* The timer ${again} of the recorder fires. */
 void world_again(void);
+/* The record ${value} of ${topic} at ${offset} is read. */
+void world_read(const char *topic, int64_t offset, struct synq_slice value);
 /* A record of ${topic} at ${offset} is read. */
 void world_message(const char *topic, int64_t offset);
 /* A partition that stands at 5, and its next record, which is being written. */

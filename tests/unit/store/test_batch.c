@@ -323,6 +323,57 @@ test_a_dropped_row_is_gone(void **state)
 	synq_batch_free(&batch);
 }
 
+static size_t
+illegal(const struct synq_batch *batch)
+{
+	struct synq_batch_totals totals;
+
+	synq_batch_count(batch, &totals);
+	return totals.illegal_moves;
+}
+
+static void
+test_illegal_moves_are_counted_and_not_followed(void **state)
+{
+	struct synq_batch *batch = synq_batch_new();
+	struct synq_outcome end = outcome(SYNQ_OUTCOME_RESULT, 1);
+
+	(void)state;
+	tell(batch, SYNQ_OUTCOME_STARTED, 1);
+	synq_batch_outcome(batch, &end);
+	/* The same records once more, as after a rebalance. */
+	tell(batch, SYNQ_OUTCOME_STARTED, 1);
+	synq_batch_outcome(batch, &end);
+	assert_int_equal(0, illegal(batch));
+	end.state = SYNQ_JOB_FAILED; /* another end */
+	synq_batch_outcome(batch, &end);
+	assert_int_equal(1, illegal(batch));
+	tell(batch, SYNQ_OUTCOME_STARTED, 2); /* begun after its end */
+	assert_int_equal(2, illegal(batch));
+	assert_int_equal(SYNQ_JOB_SUCCEEDED, job_of(batch, 7)->state);
+	synq_batch_clear(batch);
+	assert_int_equal(0, illegal(batch));
+	synq_batch_free(&batch);
+}
+
+static void
+test_rows_are_counted_by_table(void **state)
+{
+	struct synq_batch *batch = synq_batch_new();
+	const struct synq_request of = request(8);
+	struct synq_batch_totals totals;
+
+	(void)state;
+	synq_batch_request(batch, &of);
+	tell(batch, SYNQ_OUTCOME_STARTED, 1);
+	tell(batch, SYNQ_OUTCOME_FAILED, 1);
+	tell(batch, SYNQ_OUTCOME_STARTED, 2);
+	synq_batch_count(batch, &totals);
+	assert_int_equal(2, totals.jobs);
+	assert_int_equal(2, totals.attempts);
+	synq_batch_free(&batch);
+}
+
 int
 main(void)
 {
@@ -340,6 +391,9 @@ main(void)
 		TEST(test_clear_empties),
 		cmocka_unit_test(test_details_without_a_key_are_none),
 		cmocka_unit_test(test_a_dropped_row_is_gone),
+		cmocka_unit_test(
+		    test_illegal_moves_are_counted_and_not_followed),
+		cmocka_unit_test(test_rows_are_counted_by_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
