@@ -11,7 +11,7 @@ from nemesis import DECK, plan
 from stub import ROOT
 
 FAULTS = len(DECK)
-SLICE_S = int(os.environ.get("SYNQ_TEST_FAULT_S", "130"))
+SLICE_S = int(os.environ.get("SYNQ_TEST_FAULT_S", "90"))
 RATE = 80
 
 
