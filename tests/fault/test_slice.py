@@ -1,7 +1,7 @@
-"""A slice of make chaos: about two and a half minutes of faults."""
+"""A slice of make chaos: a minute and a half of faults.  The seed is always the
+same, so that a run fails for what was changed; make chaos draws its own."""
 
 import os
-import random
 import subprocess
 
 import pytest
@@ -38,7 +38,7 @@ def test_a_plan_deals_the_whole_deck():
 
 @pytest.mark.timeout(480)
 def test_a_slice_of_faults_breaks_no_promise():
-    seed = int(os.environ.get("SYNQ_TEST_SEED", random.SystemRandom().randrange(1_000_000)))
+    seed = int(os.environ.get("SYNQ_TEST_SEED", "4"))
     lines = []
 
     def tell(line):
