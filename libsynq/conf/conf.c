@@ -140,8 +140,7 @@ is_choice(const char *choices, struct synq_slice text)
 	while (*choices != '\0') {
 		size_t bytes = strcspn(choices, "|");
 
-		if (bytes == text.bytes &&
-		    memcmp(choices, text.data, bytes) == 0)
+		if (synq_slice_equal(synq_slice_of(choices, bytes), text))
 			return 1;
 		choices += bytes + (choices[bytes] == '|');
 	}
