@@ -170,7 +170,6 @@ class Books:
                 if row[1] in wanted}
         self.calls = [c for c in system.stub.calls() if c["model"] == crowd.model]
         self.calls_of = collections.Counter(call["job_id"] for call in self.calls)
-        self.gone = system.stub.gone()
 
     def check_all_succeeded_once(self):
         """Client and PostgreSQL hold the same jobs, each with one result.  What
@@ -200,6 +199,10 @@ class Books:
     def unsent(self):
         """Attempts on record whose call the provider never saw."""
         return set(self.attempts) - {call["attempt_id"] for call in self.calls}
+
+    def without_end(self):
+        """Jobs with an attempt that began and whose end never came to the log."""
+        return {job for _, job, state, _ in self.attempts.values() if state == "started"}
 
     def repeats(self):
         """How many calls there were beyond one for each job."""

@@ -68,10 +68,6 @@ class Stub:
     def calls(self):
         return [line for line in self.lines() if line["event"] == "call"]
 
-    def gone(self):
-        """Numbers of the calls whose client left before the answer."""
-        return {line["seq"] for line in self.lines() if line["event"] == "gone"}
-
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

@@ -128,12 +128,11 @@ class System:
 
     def kill(self, name, number=signal.SIGKILL):
         """Signal one process; the supervisor starts it again.  Returns the
-        pid that it had and the wall time of the signal in µs."""
+        pid that it had."""
         pid = self.pid(name)
         assert pid, f"{name} does not run"
-        at_us = time.time_ns() // 1000
         os.kill(pid, number)
-        return pid, at_us
+        return pid
 
     def scale(self, program, count):
         self.synq("scale", program, str(count), limit_s=90)
