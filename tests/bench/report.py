@@ -95,7 +95,8 @@ def write(quick):
             f"`make bench ROW={line['row']}`")) + " |\n")
     text.append("\n## Beside each figure\n")
     for line in known:
-        text.append(f"\n**{line['name']}**, {line['rounds']} rounds: ")
+        short = ", short windows" if line["quick"] else ""
+        text.append(f"\n**{line['name']}**, {line['rounds']} rounds{short}: ")
         beside = list(line["note"])
         if line["reference"]:
             beside.insert(0, line["reference"])
