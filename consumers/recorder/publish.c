@@ -10,7 +10,6 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "job/id.h"
 #include "kafka/envelope.h"
 #include "kafka/producer.h"
 #include "proto/signal.h"
@@ -44,8 +43,8 @@ publish_send(struct recorder *recorder, const struct synq_event *event)
 	synq_envelope_add(&envelope, "synq-state", state);
 	record = (struct synq_producer_record){
 		.topic = SYNQ_TOPIC_EVENTS,
-		.partition = synq_job_partition(&event->organization_id,
-		    &event->job_id, (int32_t)config->kafka_partitions, 1),
+		.partition = synq_job_home(&recorder->homes,
+		    &event->organization_id, (int32_t)config->kafka_partitions),
 		.key = synq_uuid_slice(&event->organization_id),
 		.value = synq_buf_view(&recorder->scratch),
 		.headers = envelope.headers,

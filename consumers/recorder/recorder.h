@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/slice.h"
 #include "figures.h"
+#include "job/id.h"
 #include "proto/topics.h"
 
 struct synq_batch;
@@ -64,6 +65,7 @@ struct recorder {
 	struct synq_timer *beat;  /* as_of of idle partitions; repeating */
 	struct synq_timer *sweep; /* expired idempotency keys; repeating */
 	struct synq_buf scratch;
+	struct synq_homes homes; /* partitions of organizations */
 };
 
 /* See struct synq_program. */
