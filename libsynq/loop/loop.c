@@ -141,9 +141,10 @@ on_heartbeat(uv_timer_t *handle)
 }
 
 static void
-on_turn_end(SYNQ_UNUSED uv_timer_t *handle)
+on_turn_end(uv_timer_t *handle)
 {
-	/* It ends the wait. */
+	/* A thread that was held up meets this before it has begun to wait. */
+	uv_stop(handle->loop);
 }
 
 int

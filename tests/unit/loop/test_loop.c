@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -455,6 +456,38 @@ test_longest_turn_is_kept(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void
+hold_up(int signal_number)
+{
+	uint64_t until_us = synq_clock_mono_us() + 1500;
+
+	(void)signal_number;
+	while (synq_clock_mono_us() < until_us)
+		;
+}
+
+/* The limit may be over before the wait begins: then there is none. */
+static void
+test_turn_ends_though_its_thread_was_held_up(void **state)
+{
+	struct trace *trace = *state;
+	struct sigaction action = { .sa_handler = hold_up };
+	struct itimerval often = { { 0, 1603 }, { 0, 1603 } }, never = { 0 };
+	uint64_t end_us = synq_clock_mono_us() + 1000000;
+	uint64_t longest_us = 0, began_us = synq_clock_mono_us(), now_us;
+
+	assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+	assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+	for (; began_us < end_us; began_us = now_us) {
+		synq_loop_turn(trace->loop, 1);
+		now_us = synq_clock_mono_us();
+		if (now_us - began_us > longest_us)
+			longest_us = now_us - began_us;
+	}
+	assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+	assert_true(longest_us < 1500000);
+}
+
 int
 main(void)
 {
@@ -476,6 +509,7 @@ main(void)
 		CASE(test_time_stands_still_in_a_turn),
 		CASE(test_gap_is_told_before_anything_else),
 		CASE(test_longest_turn_is_kept),
+		CASE(test_turn_ends_though_its_thread_was_held_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
