@@ -225,6 +225,11 @@ compare(llhttp_t *parser, const struct theirs *t, llhttp_errno_t rc,
 	}
 	if (parser->upgrade)
 		return;
+	/* They know no "chunked" with a tab behind, and refuse the body. */
+	if (head.framing == SYNQ_PARSE_CHUNKED && !t->is_chunked) {
+		must(!t->is_whole && rc != HPE_OK);
+		return;
+	}
 	compare_head(parser, t, &head, text);
 
 	synq_buf_init(&body, MAX_BYTES);
