@@ -30,6 +30,8 @@ publish_send(struct recorder *recorder, const struct synq_event *event)
 {
 	const struct synq_config *config =
 	    synq_service_config(recorder->service);
+	const int32_t partitions =
+	    synq_event_partitions((int32_t)config->kafka_partitions);
 	const struct synq_slice state =
 	    synq_slice_text(synq_job_state_name(event->state));
 	struct synq_envelope envelope;
@@ -43,8 +45,8 @@ publish_send(struct recorder *recorder, const struct synq_event *event)
 	synq_envelope_add(&envelope, "synq-state", state);
 	record = (struct synq_producer_record){
 		.topic = SYNQ_TOPIC_EVENTS,
-		.partition = synq_job_home(&recorder->homes,
-		    &event->organization_id, (int32_t)config->kafka_partitions),
+		.partition = synq_job_home(
+		    &recorder->homes, &event->organization_id, partitions),
 		.key = synq_uuid_slice(&event->organization_id),
 		.value = synq_buf_view(&recorder->scratch),
 		.headers = envelope.headers,

@@ -31,8 +31,7 @@ setup_topics(
     const struct synq_config *config, struct synq_topic_spec ret[SETUP_TOPICS])
 {
 	static const char *const numbered[] = { SYNQ_TOPIC_INTERACTIVE,
-		SYNQ_TOPIC_BATCH, SYNQ_TOPIC_RESULTS, SYNQ_TOPIC_CANCELS,
-		SYNQ_TOPIC_EVENTS };
+		SYNQ_TOPIC_BATCH, SYNQ_TOPIC_RESULTS, SYNQ_TOPIC_CANCELS };
 	int16_t replicas = (int16_t)config->kafka_replicas;
 	size_t i;
 
@@ -41,6 +40,11 @@ setup_topics(
 			.partitions = (int32_t)config->kafka_partitions,
 			.replicas = replicas,
 			.settings = week };
+	ret[i++] = (struct synq_topic_spec){ .name = SYNQ_TOPIC_EVENTS,
+		.partitions =
+		    synq_event_partitions((int32_t)config->kafka_partitions),
+		.replicas = replicas,
+		.settings = week };
 	ret[i++] = (struct synq_topic_spec){ .name = SYNQ_TOPIC_CONTROL,
 		.partitions = 1,
 		.replicas = replicas,

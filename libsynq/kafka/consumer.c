@@ -24,7 +24,7 @@
 #define SESSION_MS 6000
 /* An empty fetch waits so long, and what was assigned meanwhile with it. */
 #define FETCH_WAIT_MS 100
-#define GATHER_BYTES 65536
+#define GATHER_BYTES 524288
 #define GAP_US 3000000
 /* librdkafka was away as well and must first hear from the group. */
 #define GAP_WAIT_MS 100

@@ -1,14 +1,19 @@
 /*
  * When fresh records go to the handle.  librdkafka sends a request as soon as
- * it sees a record, and a request costs it, and the broker, many times what a
- * record in it costs.  So records are given to it in flights: while none is
- * out, what this turn of the loop brought goes at its end; while one is out,
- * what comes waits until it has landed, at most HOLD_US.  An idle program
- * waits for nothing, a busy one sends fewer and larger requests the busier it
- * is (as group commit does, DeWitt et al. 1984).
+ * it sees a record, a request holds the records of one partition only, and it
+ * costs it, and the broker, many times what a record in it costs.  So records
+ * are given to it in flights: what one turn of the loop brought for a partition
+ * goes at its end; while a flight of that partition is out, what comes for it
+ * waits until it has landed.  An idle program waits for nothing, a busy one
+ * sends fewer and larger requests the busier it is (as group commit does,
+ * DeWitt et al. 1984).
  *
- * A flight goes partition by partition, because a request holds the records of
- * one.
+ * For each broker no more than OUT_PER_BROKER partitions have a flight out.  A
+ * broker answers the requests of a connection one after another, so more than
+ * two gain nothing there; and an idempotent handle has at most five in the air:
+ * while a record waits for a sixth, the thread of librdkafka 2.0.2 polls
+ * without a pause.  A flight that has not landed after HOLD_US may be one to a
+ * broker that is gone; then as many more go, for the others may be well.
  *
  * Failure modes: the handle takes no more (QUEUE_FULL) or does not know the
  * topic now: the rest waits with those that are tried again (give_waiting).
@@ -16,8 +21,31 @@
 
 #include "kafka/sending.h"
 
-/* What a record waits at most for a flight that is out. */
-#define HOLD_US 3000
+#define OUT_PER_BROKER 2
+#define HOLD_US 20000
+
+/* Something may go: at the end of this turn, or when it was held too long. */
+static void
+plan(struct synq_producer *p)
+{
+	if (p->state != SENDING_OPEN || synq_list_first(&p->ready) == NULL)
+		return;
+	if (p->lanes_out < OUT_PER_BROKER * p->brokers && !p->flight_due) {
+		p->flight_due = 1;
+		synq_timer_start(p->flight, 0);
+	} else if (!synq_timer_active(p->flight)) {
+		synq_timer_start(p->flight, HOLD_US);
+	}
+}
+
+static void
+make_ready(struct synq_producer *p, struct synq_lane *lane)
+{
+	if (lane->out == 0 && synq_list_first(&lane->fresh) != NULL &&
+	    !synq_link_used(&lane->ready))
+		synq_list_push(&p->ready, &lane->ready);
+	plan(p);
+}
 
 void
 flow_add(struct synq_producer *p, struct synq_record *r)
@@ -25,9 +53,7 @@ flow_add(struct synq_producer *p, struct synq_record *r)
 	struct synq_lane *lane = r->topic->lanes[r->partition];
 
 	synq_list_push(&lane->fresh, &r->fresh);
-	if (!synq_link_used(&lane->ready))
-		synq_list_push(&p->ready, &lane->ready);
-	flow_landed(p);
+	make_ready(p, lane);
 }
 
 void
@@ -38,38 +64,69 @@ flow_remove(struct synq_producer *p, struct synq_record *r)
 	if (!synq_link_used(&r->fresh))
 		return;
 	synq_list_remove(&lane->fresh, &r->fresh);
-	if (synq_list_first(&lane->fresh) == NULL)
+	if (synq_list_first(&lane->fresh) == NULL &&
+	    synq_link_used(&lane->ready))
 		synq_list_remove(&p->ready, &lane->ready);
 }
 
 void
-flow_landed(struct synq_producer *p)
+flow_out(struct synq_producer *p, struct synq_record *r)
 {
-	if (p->state != SENDING_OPEN || synq_list_first(&p->ready) == NULL)
+	struct synq_lane *lane = r->topic->lanes[r->partition];
+
+	flow_remove(p, r);
+	if (lane->out++ == 0)
+		p->lanes_out++;
+}
+
+void
+flow_back(struct synq_producer *p, struct synq_record *r)
+{
+	struct synq_lane *lane = r->topic->lanes[r->partition];
+
+	if (--lane->out > 0)
 		return;
-	if (p->with_handle == 0 && !p->flight_due) {
-		p->flight_due = 1;
-		synq_timer_start(p->flight, 0);
-	} else if (!synq_timer_active(p->flight)) {
-		synq_timer_start(p->flight, HOLD_US);
-	}
+	p->lanes_out--;
+	make_ready(p, lane);
+}
+
+void
+flow_reset(struct synq_producer *p)
+{
+	for (size_t i = 0; i < p->topic_count; i++)
+		for (int32_t k = 0; k < p->topics[i].partitions; k++)
+			p->topics[i].lanes[k]->out = 0;
+	p->lanes_out = 0;
+	p->with_handle = 0;
+}
+
+/* Give all that is fresh on ${lane}; it is not ready any more. */
+static void
+give_lane(struct synq_producer *p, struct synq_lane *lane)
+{
+	struct synq_link *link;
+
+	synq_list_remove(&p->ready, &lane->ready);
+	/* Those that are tried again come first. */
+	while (p->state == SENDING_OPEN && p->again_us == 0 &&
+	       (link = synq_list_first(&lane->fresh)) != NULL)
+		sending_give_or_settle(
+		    p, SYNQ_CONTAINER(link, struct synq_record, fresh));
 }
 
 void
 flow_give(void *ctx)
 {
 	struct synq_producer *p = ctx;
+	size_t most = OUT_PER_BROKER * p->brokers;
 	struct synq_link *link;
 
+	if (!p->flight_due) /* held too long */
+		most += p->lanes_out;
 	p->flight_due = 0;
-	/* Those that are tried again come first. */
 	while (p->state == SENDING_OPEN && p->again_us == 0 &&
-	       (link = synq_list_first(&p->ready)) != NULL) {
-		struct synq_lane *lane =
-		    SYNQ_CONTAINER(link, struct synq_lane, ready);
-
-		link = synq_list_first(&lane->fresh);
-		sending_give_or_settle(
-		    p, SYNQ_CONTAINER(link, struct synq_record, fresh));
-	}
+	       p->lanes_out < most &&
+	       (link = synq_list_first(&p->ready)) != NULL)
+		give_lane(p, SYNQ_CONTAINER(link, struct synq_lane, ready));
+	plan(p);
 }

@@ -91,8 +91,8 @@ copy_record(const struct synq_producer_record *from, size_t bytes)
 	return r;
 }
 
-static void
-free_record(struct synq_producer *p, struct synq_record *r)
+void
+record_free(struct synq_producer *p, struct synq_record *r)
 {
 	flow_remove(p, r);
 	synq_list_remove(r->answered ? &p->orphans : &p->order, &r->all);
@@ -117,7 +117,7 @@ advance_lane(struct synq_producer *p, struct synq_record *r)
 			break;
 		if (first->offset > lane->acked)
 			lane->acked = first->offset;
-		free_record(p, first);
+		record_free(p, first);
 	}
 }
 
@@ -184,15 +184,14 @@ record_report(struct synq_producer *p, const rd_kafka_message_t *message)
 
 	p->with_handle--;
 	r->state = RECORD_WAITING;
-	if (p->with_handle == 0)
-		flow_landed(p);
+	flow_back(p, r);
 	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
 		p->down_us = 0;
 	else if (p->down_us == 0)
 		p->down_us = synq_clock_mono_us();
 
 	if (r->answered) {
-		free_record(p, r);
+		record_free(p, r);
 		return;
 	}
 	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -471,7 +470,7 @@ synq_producer_free(struct synq_producer **p_ptr, uint32_t limit_ms)
 	}
 	/* A handle that is still there may refer to these. */
 	while (gone && (link = synq_list_first(&p->orphans)) != NULL)
-		free_record(p, SYNQ_CONTAINER(link, struct synq_record, all));
+		record_free(p, SYNQ_CONTAINER(link, struct synq_record, all));
 	synq_timer_free(&p->tick);
 	synq_timer_free(&p->flight);
 	synq_wake_free(&p->wake);

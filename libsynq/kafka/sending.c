@@ -102,13 +102,15 @@ run_metadata(void *ctx)
 		if (p->task_partitions[i] == 0)
 			rc = -SYNQ_E_NOT_FOUND;
 	}
+	p->task_brokers = (size_t)found->broker_cnt;
 	rd_kafka_metadata_destroy(found);
 	p->task_rc = rc;
 }
 
 static void
-take_partitions(struct synq_producer *p)
+take_metadata(struct synq_producer *p)
 {
+	p->brokers = p->task_brokers > 0 ? p->task_brokers : 1;
 	for (size_t i = 0; i < p->topic_count; i++) {
 		struct synq_producer_topic *topic = &p->topics[i];
 		int32_t count = p->task_partitions[i];
@@ -205,7 +207,7 @@ sending_give(struct synq_producer *p, struct synq_record *r)
 	rd_kafka_resp_err_t err = produce(p, r);
 
 	if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-		flow_remove(p, r);
+		flow_out(p, r);
 		r->state = RECORD_SENT;
 		p->with_handle++;
 		return 0;
@@ -323,13 +325,12 @@ serve_purge(struct synq_producer *p)
  * record goes on as a copy and the original stays with the handle.
  */
 static void
-take_back(struct synq_producer *p, struct synq_record *r, int gone)
+take_back(struct synq_record *r, int gone)
 {
 	if (r->state != RECORD_SENT)
 		return;
 	r->state = RECORD_WAITING;
 	r->maybe = 1;
-	p->with_handle--;
 	if (!gone && r->value.bytes > 0)
 		r->value.data = synq_mem_copy(r->value.data, r->value.bytes);
 }
@@ -345,9 +346,12 @@ serve_destroy(struct synq_producer *p)
 		return;
 	if (p->rk != NULL) {
 		synq_list_foreach (&p->order, link, after)
-			take_back(p,
-			    SYNQ_CONTAINER(link, struct synq_record, all),
+			take_back(SYNQ_CONTAINER(link, struct synq_record, all),
 			    gone);
+		while (gone && (link = synq_list_first(&p->orphans)) != NULL)
+			record_free(
+			    p, SYNQ_CONTAINER(link, struct synq_record, all));
+		flow_reset(p);
 		p->rk = NULL;
 	}
 	if (!gone)
@@ -369,7 +373,7 @@ serve_connect(struct synq_producer *p)
 		/* After a rebuild one topic's absence stops no other. */
 		if (p->task_rc != 0 && !p->connected)
 			return;
-		take_partitions(p);
+		take_metadata(p);
 		p->connected = 1;
 		p->down_us = 0;
 		move(p, SENDING_OPEN);

@@ -30,7 +30,8 @@ enum sending_state {
 struct synq_lane {
 	struct synq_list records; /* struct synq_record */
 	struct synq_list fresh;   /* of them, those never given to a handle */
-	struct synq_link ready;   /* on the producer's, if any is fresh */
+	struct synq_link ready;   /* on the producer's: fresh, and none out */
+	size_t out;               /* with the handle */
 	int64_t acked;
 };
 
@@ -77,10 +78,13 @@ struct synq_producer {
 	struct synq_timer *tick;
 	struct synq_timer *flight; /* gives what is fresh */
 	int flight_due;            /* at the end of this turn */
-	struct synq_list ready;    /* struct synq_lane with fresh records */
+	struct synq_list ready;    /* struct synq_lane that may go */
+	size_t lanes_out;          /* of which the handle has records */
+	size_t brokers;            /* at least 1 */
 	struct synq_kafka_task *task;
 	int task_rc;              /* of the metadata task, read at its end */
 	int32_t *task_partitions; /* what it found, one per topic */
+	size_t task_brokers;
 	struct synq_list order;   /* unanswered records, oldest first */
 	struct synq_list orphans; /* answered, still with the handle */
 	size_t records;           /* that hold memory */
@@ -124,10 +128,16 @@ void flow_add(struct synq_producer *p, struct synq_record *r);
 /* ${r} is not fresh any more. */
 void flow_remove(struct synq_producer *p, struct synq_record *r);
 
-/* Something of ${p} was answered, or is new: a flight may be due. */
-void flow_landed(struct synq_producer *p);
+/* The handle of ${p} has ${r} now. */
+void flow_out(struct synq_producer *p, struct synq_record *r);
 
-/* Give all that is fresh of ${ctx}, a producer, to its handle. */
+/* The handle of ${p} has ${r} no more: a flight may have landed. */
+void flow_back(struct synq_producer *p, struct synq_record *r);
+
+/* No handle of ${p} has anything any more. */
+void flow_reset(struct synq_producer *p);
+
+/* Give what may go of ${ctx}, a producer, to its handle. */
 void flow_give(void *ctx);
 
 /* Let the handle of ${p} go in about a second; 1 if all of it is gone. */
@@ -136,6 +146,9 @@ int sending_end(struct synq_producer *p);
 /* Answer ${r} with ${rc} and ${offset}, and free it unless it is needed. */
 void record_settle(
     struct synq_producer *p, struct synq_record *r, int rc, int64_t offset);
+
+/* Free ${r} of ${p}, to which no handle refers. */
+void record_free(struct synq_producer *p, struct synq_record *r);
 
 /* Take the delivery report ${message} for one of the records of ${p}. */
 void record_report(struct synq_producer *p, const rd_kafka_message_t *message);

@@ -14,6 +14,12 @@ static const struct {
 	{ SYNQ_SOURCE_BATCH, SYNQ_TOPIC_BATCH },
 };
 
+int32_t
+synq_event_partitions(int32_t numbered)
+{
+	return numbered < 4 ? 1 : numbered / 4;
+}
+
 enum synq_source_topic
 synq_source_code(const char *name)
 {

@@ -33,6 +33,13 @@ struct synq_source {
 	int64_t offset;
 };
 
+/*
+ * How many partitions synq.events has where co-numbered topics have
+ * ${numbered}: a quarter, at least one.  It is no co-numbered topic, and each
+ * of its partitions is a request more for the same events.
+ */
+int32_t synq_event_partitions(int32_t numbered);
+
 /* The code of the topic called ${name}; NONE if it is no source. */
 enum synq_source_topic synq_source_code(const char *name);
 

@@ -30,10 +30,19 @@
 
 struct world;
 
+struct member;
+
+/* The question for what is committed; its answer may never come. */
+struct asked {
+	struct member *member;
+	int32_t partition;
+};
+
 struct member {
 	struct world *world;
 	struct synq_consumer *consumer;
 	struct synq_timer *commits;
+	struct asked asked[PARTITIONS];
 	int owns[PARTITIONS];
 	int64_t next[PARTITIONS];
 	char text[PARTITIONS][64]; /* the metadata that was found */
@@ -55,11 +64,6 @@ struct world {
 	int64_t start;   /* where partitions without a commit start */
 	int stop_after;  /* on_message says full after each record */
 	int autostart;
-};
-
-struct asked {
-	struct member *member;
-	int32_t partition;
 };
 
 static void
@@ -127,11 +131,10 @@ on_commit_time(void *ctx)
 static void
 on_committed(void *ctx, int rc, int64_t offset, struct synq_slice metadata)
 {
-	struct asked *asked = ctx;
+	const struct asked *asked = ctx;
 	struct member *member = asked->member;
 	int32_t partition = asked->partition;
 
-	synq_mem_free(asked);
 	assert_int_equal(rc, 0);
 	assert_true(metadata.bytes < sizeof(member->text[0]));
 	if (metadata.bytes > 0)
@@ -146,7 +149,7 @@ static void
 on_assign(void *ctx, const char *topic, int32_t partition)
 {
 	struct member *member = ctx;
-	struct asked *asked = synq_mem_new(sizeof(*asked));
+	struct asked *asked = &member->asked[partition];
 
 	assert_false(member->owns[partition]);
 	member->owns[partition] = 1;
