@@ -15,8 +15,8 @@
 #include "partition.h"
 #include "track/track.h"
 
-/* A request and a usual answer fit in the first chunk. */
-#define WORK_CHUNK_BYTES 6144
+/* A usual request fits in the first chunk. */
+#define WORK_CHUNK_BYTES 3072
 /* The largest request, the largest answer and some room. */
 #define WORK_MAX_BYTES (8U << 20)
 /* How soon to look again whether the log takes records. */

@@ -24,16 +24,17 @@
  * broker.session.timeout.ms  after a SIGKILL the broker waits for its own old
  *                            session to end; 3 s instead of 11 to 15
  * log level error            information doubles the start, quadruples the stop
- * serial GC, first compiler  a quick start matters more than peak speed
- * -Xmx256m                   128 MB are enough for a small load
- * class data archive         halves the start; made at the first stop with a
- *                            set of jars, then shared by all installations
+ * serial GC, first compiler  a quick start matters more than peak speed; who
+ * runs it for long sets kafka.java_options -Xmx256m                   128 MB
+ * are enough for a small load class data archive         halves the start; made
+ * at the first stop with a set of jars, then shared by all installations
  * offsets.retention.minutes  30 days: an idle consumer keeps its place
  */
 
 #define CLUSTER_ID "MkU3OEVBNTcwNTJENDM2Qk"
 /* The stop that writes the archive takes 7 s, more on a busy machine. */
 #define STOP_LIMIT_MS 60000
+#define MAX_JAVA_OPTIONS 32
 
 static const char log_settings[] =
     "status=error\n"
@@ -233,14 +234,38 @@ kafka_prepare(const struct recipe_target *target, struct synq_err *err)
 	return rc == 0 ? 0 : synq_wrap(err, rc, "Kafka's data");
 }
 
+/* The operator's words for Java; of one kind the last counts. */
+static int
+add_options(const char *options, struct child_order *order,
+    struct synq_arena *arena, struct synq_err *err)
+{
+	char *rest = synq_arena_printf(arena, "%s", options);
+	size_t most = order->argc + MAX_JAVA_OPTIONS;
+	char *word;
+
+	while ((word = strtok_r(rest, " ", &rest)) != NULL) {
+		if (order->argc == most)
+			return synq_fail(err, SYNQ_E_CONFIG,
+			    "kafka.java_options has more than %d words",
+			    MAX_JAVA_OPTIONS);
+		child_word(order, word);
+	}
+	return 0;
+}
+
 static int
 kafka_order(const struct recipe_target *target, struct child_order *order,
     struct synq_arena *arena, struct synq_err *err)
 {
 	const struct place *place = target->site->place;
 
-	(void)err;
+	int rc;
+
 	add_java(place, order, arena, archive_flag(place, arena));
+	rc = add_options(
+	    target->site->config->kafka_java_options, order, arena, err);
+	if (rc != 0)
+		return rc;
 	child_word(order, "kafka.Kafka");
 	child_word(order, synq_arena_printf(arena, "%s/kafka/server.properties",
 			      place->data));

@@ -30,7 +30,7 @@
 /* Below the usual 60 s of servers and load balancers. */
 #define MAX_IDLE_S 55L
 /* Each call in flight has one; curl's usual 16 KiB would be most of it. */
-#define READ_BYTES 4096L
+#define READ_BYTES 3072L
 #define KEPT_BYTES 65536
 
 /* ---- what curl calls ---- */

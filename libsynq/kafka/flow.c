@@ -19,22 +19,34 @@
  * topic now: the rest waits with those that are tried again (give_waiting).
  */
 
+#include "base/mem.h"
 #include "kafka/sending.h"
 
 #define OUT_PER_BROKER 2
 #define HOLD_US 20000
 
+/* A call that the loop will make; the producer may be gone by then. */
+struct flight {
+	struct synq_producer *p; /* NULL: it is */
+};
+
+static void on_turn_end(void *ctx);
+
 /* Something may go: at the end of this turn, or when it was held too long. */
 static void
 plan(struct synq_producer *p)
 {
-	if (p->state != SENDING_OPEN || synq_list_first(&p->ready) == NULL)
+	if (p->state != SENDING_OPEN || p->due != NULL || p->closing ||
+	    synq_list_first(&p->ready) == NULL)
 		return;
-	if (p->lanes_out < OUT_PER_BROKER * p->brokers && !p->flight_due) {
-		p->flight_due = 1;
-		synq_timer_start(p->flight, 0);
-	} else if (!synq_timer_active(p->flight)) {
-		synq_timer_start(p->flight, HOLD_US);
+	if (p->lanes_out < OUT_PER_BROKER * p->brokers) {
+		synq_timer_stop(p->hold);
+		p->due = synq_mem_new(sizeof(*p->due));
+		p->due->p = p;
+		/* No timer: that would be a millisecond. */
+		synq_loop_defer(p->loop, on_turn_end, p->due);
+	} else if (!synq_timer_active(p->hold)) {
+		synq_timer_start(p->hold, HOLD_US);
 	}
 }
 
@@ -114,19 +126,44 @@ give_lane(struct synq_producer *p, struct synq_lane *lane)
 		    p, SYNQ_CONTAINER(link, struct synq_record, fresh));
 }
 
-void
-flow_give(void *ctx)
+/* Give until ${most} partitions have a flight out. */
+static void
+give(struct synq_producer *p, size_t most)
 {
-	struct synq_producer *p = ctx;
-	size_t most = OUT_PER_BROKER * p->brokers;
 	struct synq_link *link;
 
-	if (!p->flight_due) /* held too long */
-		most += p->lanes_out;
-	p->flight_due = 0;
 	while (p->state == SENDING_OPEN && p->again_us == 0 &&
 	       p->lanes_out < most &&
 	       (link = synq_list_first(&p->ready)) != NULL)
 		give_lane(p, SYNQ_CONTAINER(link, struct synq_lane, ready));
 	plan(p);
+}
+
+static void
+on_turn_end(void *ctx)
+{
+	struct flight *flight = ctx;
+	struct synq_producer *p = flight->p;
+
+	synq_mem_free(flight);
+	if (p == NULL)
+		return;
+	p->due = NULL;
+	give(p, OUT_PER_BROKER * p->brokers);
+}
+
+void
+flow_give_held(void *ctx)
+{
+	struct synq_producer *p = ctx;
+
+	give(p, p->lanes_out + OUT_PER_BROKER * p->brokers);
+}
+
+void
+flow_end(struct synq_producer *p)
+{
+	if (p->due != NULL)
+		p->due->p = NULL;
+	p->due = NULL;
 }

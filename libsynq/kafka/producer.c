@@ -310,7 +310,7 @@ synq_producer_new(struct synq_loop *loop,
 	synq_list_init(&p->orphans);
 	synq_list_init(&p->ready);
 	copy_topics(p, topics);
-	p->flight = synq_timer_new(loop, flow_give, p);
+	p->hold = synq_timer_new(loop, flow_give_held, p);
 	p->tick = synq_timer_new(loop, on_tick, p);
 	p->wake = synq_wake_new(loop, on_wake, p);
 	if (p->wake == NULL) {
@@ -424,7 +424,7 @@ wait_pending(struct synq_producer *p, uint32_t limit_ms)
 	uint64_t end_us = synq_clock_mono_us() + limit_ms * 1000ULL;
 
 	while (p->unanswered > 0 && synq_clock_mono_us() < end_us) {
-		flow_give(p);
+		flow_give_held(p);
 		sending_serve(p);
 		if (p->unanswered == 0)
 			break;
@@ -472,7 +472,8 @@ synq_producer_free(struct synq_producer **p_ptr, uint32_t limit_ms)
 	while (gone && (link = synq_list_first(&p->orphans)) != NULL)
 		record_free(p, SYNQ_CONTAINER(link, struct synq_record, all));
 	synq_timer_free(&p->tick);
-	synq_timer_free(&p->flight);
+	flow_end(p);
+	synq_timer_free(&p->hold);
 	synq_wake_free(&p->wake);
 	*p_ptr = NULL;
 	if (!gone)

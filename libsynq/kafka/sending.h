@@ -26,6 +26,8 @@ enum sending_state {
 	SENDING_DESTROY  /* a task destroys the handle */
 };
 
+struct flight;
+
 /* One partition: its unanswered records in the order of sending. */
 struct synq_lane {
 	struct synq_list records; /* struct synq_record */
@@ -76,8 +78,8 @@ struct synq_producer {
 	rd_kafka_queue_t *queue; /* of events */
 	struct synq_wake *wake;
 	struct synq_timer *tick;
-	struct synq_timer *flight; /* gives what is fresh */
-	int flight_due;            /* at the end of this turn */
+	struct synq_timer *hold;   /* gives what waited too long */
+	struct flight *due;        /* at the end of this turn, or NULL */
 	struct synq_list ready;    /* struct synq_lane that may go */
 	size_t lanes_out;          /* of which the handle has records */
 	size_t brokers;            /* at least 1 */
@@ -137,8 +139,11 @@ void flow_back(struct synq_producer *p, struct synq_record *r);
 /* No handle of ${p} has anything any more. */
 void flow_reset(struct synq_producer *p);
 
-/* Give what may go of ${ctx}, a producer, to its handle. */
-void flow_give(void *ctx);
+/* Give what may go of ${ctx}, a producer, though flights are out. */
+void flow_give_held(void *ctx);
+
+/* Nothing of ${p} goes any more. */
+void flow_end(struct synq_producer *p);
 
 /* Let the handle of ${p} go in about a second; 1 if all of it is gone. */
 int sending_end(struct synq_producer *p);

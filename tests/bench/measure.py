@@ -46,13 +46,13 @@ def tree_cpu_s(pid):
     return total
 
 
-def pin(pid, core):
+def pin(pid, *cores):
     """All threads and children; what they make later follows them."""
     for _ in range(2):  # one may be made meanwhile
         for process in tree(pid):
             for thread in threads(process):
                 try:
-                    os.sched_setaffinity(thread, {core})
+                    os.sched_setaffinity(thread, cores)
                 except OSError:
                     continue
 

@@ -7,7 +7,8 @@ import time
 import measure
 from measure import Alone, Series
 from system import ROOT, wait_for
-from world import MEASURED, OTHER, Load, Nginx, World, linger_ms, settle, stub_alone
+from world import (MEASURED, OTHER, PROGRAMS, SERVERS, Load, Nginx, World, linger_ms, settle,
+                   stub_alone)
 
 # About 720 and 2,048 bytes of answer.
 SMALL, LARGE = "lat=0:pad=440", "lat=0:pad=1760"
@@ -294,7 +295,7 @@ def system(bench):
             done_before = rows(pg)
             alone = Alone(MEASURED, mine)
             used = shares_of(world, shares)
-            report = world.load(connections=1000, warmup=0, seconds=bench.seconds(8)).wait()
+            report = world.load(connections=256, warmup=0, seconds=bench.seconds(8)).wait()
             check_all_good(report, "system")
             wanted = done_before + report["good_total"]
             wait_for(f"{wanted:,} results stored", 300,
@@ -341,7 +342,8 @@ def stored_until_us(pg):
 def idle(bench):
     """A job now and then; the client waits for its result by long poll."""
     with World(models={"bench": SMALL}) as world:
-        world.place(MEASURED)
+        world.place(MEASURED, *PROGRAMS)
+        world.place(OTHER, *SERVERS)
         world.warm(bench)
         seen = {"p50": [], "p99": []}
         others = []
@@ -366,7 +368,8 @@ def idle(bench):
 def chat(bench):
     """The same open loop at the stub, at nginx and through Synq."""
     with World(models={"bench": SMALL}) as world, Nginx() as nginx:
-        world.place(MEASURED)
+        world.place(MEASURED, *PROGRAMS)
+        world.place(OTHER, *SERVERS)
         world.warm(bench)
         stub_keys = world.folder / "stub-keys"
         stub_keys.write_text(f"{world.stub.key}\n")

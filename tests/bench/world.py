@@ -22,6 +22,8 @@ SERVERS = ("kafka", "postgresql", "redis")
 ORGANIZATIONS = 64
 # What System sets for other tests goes back to the default.
 DEFAULTS = ("dispatcher.backoff_first_ms=500", "dispatcher.backoff_max_ms=30000")
+# A broker that runs for long: its Java compiles what is hot as well as it can.
+BROKER = "kafka.java_options=-XX:TieredStopAtLevel=4 -Xmx512m"
 # One core for what is measured, the other for what is not.
 MEASURED, OTHER = 0, 1
 
@@ -118,7 +120,7 @@ class World(System):
         linger = os.environ.get("LINGER")
         extra = (f"kafka.linger_ms={linger}",) if linger else ()
         try:
-            super().__init__(models or {"bench": "lat=0"}, (*DEFAULTS, *extra, *settings))
+            super().__init__(models or {"bench": "lat=0"}, (*DEFAULTS, BROKER, *extra, *settings))
         finally:
             os.sched_setaffinity(0, before)
         measure.pin(self.stub.process.pid, OTHER)
@@ -196,10 +198,15 @@ class World(System):
             super().scale(program, count)
 
     def warm(self, bench, core=OTHER):
-        """A JVM that has just started runs its code by interpreting it: work
-        goes through all of it until that is over, then until all is done."""
-        report = self.load(connections=64, warmup=0, seconds=bench.amount(20, 5),
+        """A JVM that has just started runs its code by interpreting it, and
+        compiles what is hot beside it, on any core, until that is over; then
+        until all is done."""
+        [kafka] = self.pids("kafka")
+        before = os.sched_getaffinity(kafka)
+        measure.pin(kafka, MEASURED, OTHER)
+        report = self.load(connections=256, warmup=0, seconds=bench.amount(75, 60),
                            core=core).wait()
+        measure.pin(kafka, *before)
         with self.pg() as pg:
             self.sent += report["good_total"]
             wait_for("the warm-up is done", 180, lambda: self.finished(pg) >= self.sent, 0.2)
