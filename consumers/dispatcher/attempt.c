@@ -27,8 +27,8 @@
 #define CATALOG_SLACK_US 2000000
 /* How long a load of the catalog is waited for before the next look. */
 #define CATALOG_WAIT_US 200000
-/* A usual call fits the first chunk, which is all that it holds while it is out;
- * its answer takes another.  The largest body and answer fit all. */
+/* A usual call fits the first chunk, which is all that it holds while it is
+ * out; its answer takes another.  The largest body and answer fit all. */
 #define CALL_CHUNK_BYTES 2560
 #define CALL_ARENA_MAX_BYTES (8U << 20)
 

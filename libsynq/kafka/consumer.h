@@ -59,7 +59,7 @@ struct synq_consumer_config {
 	const char *instance;
 	const char *const *topics;
 	/*
-	 * How long the broker may gather records for one answer (64 KB
+	 * How long the broker may gather records for one answer (512 KB
 	 * end it sooner).  0 = each record comes at once: the broker then
 	 * answers a fetch for every record or two, and each names all
 	 * partitions.

@@ -78,11 +78,11 @@ struct synq_producer {
 	rd_kafka_queue_t *queue; /* of events */
 	struct synq_wake *wake;
 	struct synq_timer *tick;
-	struct synq_timer *hold;   /* gives what waited too long */
-	struct flight *due;        /* at the end of this turn, or NULL */
-	struct synq_list ready;    /* struct synq_lane that may go */
-	size_t lanes_out;          /* of which the handle has records */
-	size_t brokers;            /* at least 1 */
+	struct synq_timer *hold; /* gives what waited too long */
+	struct flight *due;      /* at the end of this turn, or NULL */
+	struct synq_list ready;  /* struct synq_lane that may go */
+	size_t lanes_out;        /* of which the handle has records */
+	size_t brokers;          /* at least 1 */
 	struct synq_kafka_task *task;
 	int task_rc;              /* of the metadata task, read at its end */
 	int32_t *task_partitions; /* what it found, one per topic */
