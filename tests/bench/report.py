@@ -74,7 +74,9 @@ Core 0 carries what is measured, core 1 the load, the stub provider and the serv
 medians of interleaved rounds with (minimum–maximum). CPU seconds are those of all threads of the measured program over the very
 window. A ratio compares with the reference of the same round. 2 KB bodies, each with other words, of 64 organizations; one
 `kafka.linger_ms`, the default, for all rows. p99 at low load is the machine's own noise, so it stands beside nginx's and nothing is claimed from it. `others` is
-the largest share of core 0 that processes of somebody else took in any round: above 0.05 a row should be measured again.
+the largest share of core 0 that processes of somebody else took in any round: above 0.05 a row should be measured again. The
+broker is one that runs for long (`kafka.java_options: -XX:TieredStopAtLevel=4 -Xmx512m`) and is warm; in the rows idle and chat the
+servers are on core 1, beside the load.
 
 ![each figure against its target](results.svg)
 """

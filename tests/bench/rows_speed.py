@@ -340,29 +340,37 @@ def stored_until_us(pg):
 
 
 def idle(bench):
-    """A job now and then; the client waits for its result by long poll."""
+    """One client with one job at a time, which waits for its result by long
+    poll; beside it the same when a job comes now and then."""
     with World(models={"bench": SMALL}) as world:
         world.place(MEASURED, *PROGRAMS)
         world.place(OTHER, *SERVERS)
         world.warm(bench)
-        seen = {"p50": [], "p99": []}
+        seen = {"p50": [], "p99": [], "rate": [], "rare": []}
         others = []
         for number in bench.rounds():
             alone = Alone(MEASURED, [world.supervisor])
-            report = world.load(kind="result", connections=2, rate=20,
-                                seconds=bench.seconds(10)).wait()
+            report = world.load(kind="result", connections=1, warmup=1,
+                                seconds=bench.seconds(8)).wait()
+            rare = world.load(kind="result", connections=2, rate=20,
+                              seconds=bench.seconds(8)).wait()
             others.append(alone.others())
             check_all_good(report, "idle")
+            check_all_good(rare, "idle")
             seen["p50"].append(report["latency_ms"]["p50"])
             seen["p99"].append(report["latency_ms"]["p99"])
+            seen["rate"].append(report["per_s"])
+            seen["rare"].append(rare["latency_ms"]["p50"])
             bench.say(f"round {number}: p50 {seen['p50'][-1]:.2f} ms, p99 {seen['p99'][-1]:.2f} ms, "
+                      f"{seen['rate'][-1]:.0f}/s; at 20/s p50 {seen['rare'][-1]:.2f} ms, "
                       f"others {others[-1]}")
     value = Series(seen["p50"])
     return [bench.line(
-        "idle", "idle system: submit to result ready by long poll, p50 ms", target="≤ 3 ms",
-        bar="Bifrost 1.2 (not durable), Redis list 5.0, Restate 7.8, Doubleword 24",
+        "idle", "idle system, one job at a time: submit to result ready by long poll, p50 ms",
+        target="≤ 3 ms", bar="Bifrost 1.2 (not durable), Redis list 5.0, Restate 7.8, Doubleword 24",
         value=value, met=value.median <= 3, others=others,
-        note=[("p99 ms", Series(seen["p99"])), ("jobs/s", 20)])]
+        note=[("p99 ms", Series(seen["p99"])), ("jobs/s", Series(seen["rate"])),
+              ("p50 ms at 20 jobs/s", Series(seen["rare"]))])]
 
 
 def chat(bench):
