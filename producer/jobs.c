@@ -23,8 +23,9 @@
 
 /* Room for a page of 100 jobs, each as large as it may be. */
 #define LIST_MAX_BYTES (101 * RENDER_JOB_MAX_BYTES)
-/* How far a clock or a batch may be behind (decisions 16). */
-#define PROJECTION_SLACK_US (60LL * 1000000)
+/* How far the clock of the intake that made an id may have been behind, and a
+ * batch; rows are kept for longer (docs/adr/0008). */
+#define PROJECTION_SLACK_US (24LL * 3600 * 1000000)
 #define WAIT_MAX_S 280
 
 static const struct api_error jobs_unable = {

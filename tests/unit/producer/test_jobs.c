@@ -13,6 +13,7 @@
 #define INVALID "invalid_request_error"
 #define SECOND 1000000ULL
 #define MINUTE_US 60000000LL
+#define DAY_US (24 * 60 * MINUTE_US)
 
 /* ${method} /v1/jobs/{id of ${job}}${rest}. */
 static struct synq_exchange *
@@ -148,6 +149,22 @@ test_jobs_believes_no_projection_from_the_future(void **state)
 	assert_string_equal("queued", world_text(exchange, "status"));
 }
 
+/* The intake that made it had a clock that was five minutes behind. */
+static void
+test_jobs_of_a_slow_clock_are_queued(void **state)
+{
+	struct world *world = *state;
+	struct synq_uuid job = world_id(1);
+	struct synq_exchange *exchange;
+
+	world_pass(world, 5 * MINUTE_US);
+	exchange = ask(world, "GET", &job, "");
+	world_answer(world, 0, NULL, 0, WORLD_BEGIN_AT + 5 * MINUTE_US);
+
+	assert_int_equal(200, world_status(exchange));
+	assert_string_equal("queued", world_text(exchange, "status"));
+}
+
 static void
 test_jobs_says_410_when_the_row_will_not_come_any_more(void **state)
 {
@@ -157,10 +174,10 @@ test_jobs_says_410_when_the_row_will_not_come_any_more(void **state)
 	struct synq_exchange *exchange;
 	size_t i;
 
-	world_pass(world, 3 * MINUTE_US);
+	world_pass(world, 3 * DAY_US);
 	for (i = 0; i < SYNQ_COUNT(rests); i++) {
 		exchange = ask(world, i == 2 ? "POST" : "GET", &job, rests[i]);
-		world_answer(world, i, NULL, 0, WORLD_BEGIN_AT + 2 * MINUTE_US);
+		world_answer(world, i, NULL, 0, WORLD_BEGIN_AT + 2 * DAY_US);
 		world_expect_error(exchange, 410, INVALID, "job_expired", NULL);
 		assert_string_equal(
 		    "false", world_header(exchange, "x-should-retry"));
@@ -525,6 +542,7 @@ main(void)
 		TEST(test_jobs_shows_null_for_what_is_not_known),
 		TEST(test_jobs_calls_a_job_queued_until_its_row_is_there),
 		TEST(test_jobs_believes_no_projection_from_the_future),
+		TEST(test_jobs_of_a_slow_clock_are_queued),
 		TEST(test_jobs_says_410_when_the_row_will_not_come_any_more),
 		TEST(test_jobs_does_not_tell_a_foreign_id_from_a_wrong_one),
 		TEST(test_jobs_says_503_without_postgresql),
