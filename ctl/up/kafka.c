@@ -24,10 +24,11 @@
  * broker.session.timeout.ms  after a SIGKILL the broker waits for its own old
  *                            session to end; 3 s instead of 11 to 15
  * log level error            information doubles the start, quadruples the stop
- * serial GC, first compiler  a quick start matters more than peak speed; who
- * runs it for long sets kafka.java_options -Xmx256m                   128 MB
- * are enough for a small load class data archive         halves the start; made
- * at the first stop with a set of jars, then shared by all installations
+ * serial GC, first compiler  a quick start matters more than peak speed; one
+ *                            that runs for long: kafka.java_options
+ * -Xmx256m                   128 MB are enough for a small load
+ * class data archive         halves the start; made at the first stop with a
+ *                            set of jars, then shared by all installations
  * offsets.retention.minutes  30 days: an idle consumer keeps its place
  */
 
@@ -258,7 +259,6 @@ kafka_order(const struct recipe_target *target, struct child_order *order,
     struct synq_arena *arena, struct synq_err *err)
 {
 	const struct place *place = target->site->place;
-
 	int rc;
 
 	add_java(place, order, arena, archive_flag(place, arena));

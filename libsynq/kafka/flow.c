@@ -109,7 +109,6 @@ flow_reset(struct synq_producer *p)
 		for (int32_t k = 0; k < p->topics[i].partitions; k++)
 			p->topics[i].lanes[k]->out = 0;
 	p->lanes_out = 0;
-	p->with_handle = 0;
 }
 
 /* Give all that is fresh on ${lane}; it is not ready any more. */

@@ -182,7 +182,6 @@ record_report(struct synq_producer *p, const rd_kafka_message_t *message)
 	int fatal =
 	    rd_kafka_fatal_error(p->rk, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR;
 
-	p->with_handle--;
 	r->state = RECORD_WAITING;
 	flow_back(p, r);
 	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)

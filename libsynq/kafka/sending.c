@@ -209,7 +209,6 @@ sending_give(struct synq_producer *p, struct synq_record *r)
 	if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
 		flow_out(p, r);
 		r->state = RECORD_SENT;
-		p->with_handle++;
 		return 0;
 	}
 	if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
@@ -312,7 +311,7 @@ serve_purge(struct synq_producer *p)
 
 	if (p->task != NULL && !synq_kafka_task_end(&p->task, 0))
 		return;
-	if (p->with_handle > 0 && now_us < p->state_us + PURGE_LIMIT_US)
+	if (p->lanes_out > 0 && now_us < p->state_us + PURGE_LIMIT_US)
 		return;
 	drop_topics(p);
 	synq_kafka_deafen(&p->queue);
@@ -437,7 +436,7 @@ sending_end(struct synq_producer *p)
 	}
 	if (p->rk == NULL)
 		return 1;
-	if (p->with_handle > 0) {
+	if (p->lanes_out > 0) {
 		rd_kafka_purge(
 		    p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 		move(p, SENDING_PURGE);

@@ -92,7 +92,6 @@ struct synq_producer {
 	size_t records;           /* that hold memory */
 	size_t bytes;
 	size_t unanswered;
-	size_t with_handle;
 	int closing; /* 1 = it is being freed and takes nothing more */
 	int refused; /* 1 = a send was BUSY since there was room */
 	void (*on_room)(void *ctx);

@@ -454,8 +454,6 @@ test_longest_turn_is_kept(void **state)
 	assert_int_equal(synq_loop_longest_us(trace->loop), 0);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 static void
 hold_up(int signal_number)
 {
@@ -487,6 +485,8 @@ test_turn_ends_though_its_thread_was_held_up(void **state)
 	assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
 	assert_true(longest_us < 1500000);
 }
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
 main(void)
