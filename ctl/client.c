@@ -84,7 +84,6 @@ client_open(const struct cli *cli, struct synq_loop *loop, size_t max_in_flight,
 {
 	const struct synq_http_config config = {
 		.max_in_flight = (uint32_t)max_in_flight,
-		.max_host_connections = (uint32_t)max_in_flight,
 		.user_agent = "synq/" SYNQ_VERSION,
 	};
 	struct client *client = synq_mem_new(sizeof(*client));

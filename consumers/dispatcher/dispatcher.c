@@ -214,8 +214,6 @@ dispatcher_connect(struct dispatcher *dispatcher, struct synq_err *err)
 	    synq_service_config(dispatcher->service);
 	const struct synq_http_config http = {
 		.max_in_flight = (uint32_t)config->dispatcher_max_in_flight,
-		.max_host_connections =
-		    (uint32_t)config->dispatcher_provider_in_flight,
 		.user_agent = "synq",
 	};
 	struct synq_kafka_config kafka;

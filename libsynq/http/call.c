@@ -22,7 +22,7 @@
 
 #include "base/arena.h"
 #include "base/mem.h"
-#include "http/socket.h"
+#include "http/multi.h"
 
 #define CONNECT_LIMIT_MS 5000
 #define MAX_HEADERS_BYTES 65536
@@ -93,9 +93,9 @@ on_before_sending(void *ctx, SYNQ_UNUSED char *remote_ip,
 
 /* What is the same for every call of a handle. */
 static void
-set_constants(struct synq_http_call *call, struct synq_http_sockets *sockets,
-    const char *user_agent)
+set_constants(struct synq_http_call *call, const char *user_agent)
 {
+	struct synq_http_sockets *sockets = &call->multi->sockets;
 	CURL *easy = call->easy;
 
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
@@ -128,12 +128,13 @@ set_constants(struct synq_http_call *call, struct synq_http_sockets *sockets,
 }
 
 struct synq_http_call *
-synq_http_call_new(struct synq_http *client, struct synq_http_sockets *sockets,
+synq_http_call_new(struct synq_http *client, struct synq_http_multi *multi,
     const char *user_agent)
 {
 	struct synq_http_call *call = synq_mem_new(sizeof(*call));
 
 	call->client = client;
+	call->multi = multi;
 	call->easy = curl_easy_init();
 	call->url = curl_url();
 	synq_buf_init(&call->headers, MAX_HEADERS_BYTES);
@@ -141,7 +142,7 @@ synq_http_call_new(struct synq_http *client, struct synq_http_sockets *sockets,
 	if (!call->easy || !call->url)
 		synq_http_call_free(&call);
 	else
-		set_constants(call, sockets, user_agent);
+		set_constants(call, user_agent);
 	return call;
 }
 

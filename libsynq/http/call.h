@@ -16,14 +16,15 @@
 #include "base/slice.h"
 #include "http/http.h"
 
-struct synq_http_sockets;
+struct synq_http_multi;
 
 struct synq_http_call {
 	struct synq_http *client;
+	struct synq_http_multi *multi;
 	CURL *easy;
 	CURLU *url;
 	struct synq_http_request req;
-	struct synq_link link;         /* running or kept calls of the client */
+	struct synq_link link;         /* running of the client, or kept */
 	struct synq_heap_node silence; /* its key may be too early */
 	uint64_t last_byte_us;         /* of the answer; 0 = none yet */
 	struct synq_buf body;
@@ -39,11 +40,11 @@ struct synq_http_call {
 void synq_http_call_heard(struct synq_http_call *call);
 
 /*
- * A call of ${client} with a handle of its own, whose sockets are ${sockets};
- * NULL if curl has none.
+ * A call of ${client}, always in ${multi}, with a handle of its own; NULL if
+ * curl has none.
  */
 struct synq_http_call *synq_http_call_new(struct synq_http *client,
-    struct synq_http_sockets *sockets, const char *user_agent);
+    struct synq_http_multi *multi, const char *user_agent);
 
 /* Free *${call}; sets it to NULL. */
 void synq_http_call_free(struct synq_http_call **call);

@@ -1,12 +1,7 @@
 /*
- * Happy path: start -> a kept handle gets the request and is added to the multi
- * handle, which asks for a timer of 0 -> at the end of the turn curl connects
- * or finds a kept connection and sends -> it tells which descriptors to watch
- * -> these become ready -> curl reads -> it reports the transfer done -> the
- * handle is taken out and kept -> done runs.
- *
- * Curl's callbacks only note what is wanted; the program's code runs when curl
- * has returned, so it may start, cancel and even free.
+ * The calls of a client, shared out to multi handles (multi.h): a call goes to
+ * the first that has room, so few connections carry most calls, and they and
+ * their memory stay warm.  A handle is made when all before it are full.
  *
  * Failure modes: see call.c for how outcomes are told apart.
  */
@@ -17,120 +12,42 @@
 
 #include "base/mem.h"
 #include "http/call.h"
-#include "http/socket.h"
+#include "http/multi.h"
 #include "loop/loop.h"
 
 struct synq_http {
 	struct synq_loop *loop;
 	struct synq_http_config config;
 	char *user_agent;
-	CURLM *multi;
-	struct synq_timer *timer;   /* curl's */
+	struct synq_http_multi **multis; /* enough for max_in_flight */
+	size_t multi_count;
 	struct synq_timer *silence; /* the first silence limit */
 	struct synq_heap silences;  /* struct synq_http_call */
 	struct synq_list running;   /* calls */
-	struct synq_list kept;      /* calls without request */
-	struct synq_http_sockets sockets;
-	int kick_due; /* 1 = a kick is deferred */
-	int busy;     /* inside deliver() */
+	int busy;                   /* inside on_silence() */
 	int freeing;
 };
-
-static void deliver(struct synq_http *client);
 
 static void
 destroy(struct synq_http *client)
 {
-	struct synq_link *link;
-
-	while ((link = synq_list_shift(&client->kept)) != NULL) {
-		struct synq_http_call *call =
-		    SYNQ_CONTAINER(link, struct synq_http_call, link);
-
-		synq_http_call_free(&call);
-	}
-	curl_multi_cleanup(client->multi);
-	synq_http_sockets_done(&client->sockets);
-	synq_timer_free(&client->timer);
 	synq_timer_free(&client->silence);
 	synq_heap_done(&client->silences);
+	synq_mem_free(client->multis);
 	synq_mem_free(client->user_agent);
 	synq_mem_free(client);
 }
 
-/* ---- curl and the loop ---- */
-
-static void
-kick(void *ctx)
-{
-	struct synq_http *client = ctx;
-	int running;
-
-	client->kick_due = 0;
-	if (client->freeing) {
-		if (!client->busy)
-			destroy(client);
-		return;
-	}
-	curl_multi_socket_action(
-	    client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	deliver(client);
-}
-
-static void
-on_timer(void *ctx)
-{
-	struct synq_http *client = ctx;
-	int running;
-
-	curl_multi_socket_action(
-	    client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	deliver(client);
-}
-
-static int
-on_curl_timer(SYNQ_UNUSED CURLM *multi, long timeout_ms, void *ctx)
-{
-	struct synq_http *client = ctx;
-
-	if (client->freeing)
-		return 0;
-	if (timeout_ms > 0) {
-		synq_timer_start(client->timer, (uint64_t)timeout_ms * 1000);
-		return 0;
-	}
-	synq_timer_stop(client->timer);
-	/* At once: all that start in one turn go out together at its end. */
-	if (timeout_ms == 0 && !client->kick_due) {
-		client->kick_due = 1;
-		synq_loop_defer(client->loop, kick, client);
-	}
-	return 0;
-}
-
-static void
-on_ready(void *ctx, curl_socket_t fd, int mask)
-{
-	struct synq_http *client = ctx;
-	int running;
-
-	curl_multi_socket_action(client->multi, fd, mask, &running);
-	deliver(client);
-}
-
 /* ---- calls ---- */
 
-/* Take ${call} out of curl and keep it for the next request. */
 static void
 put_away(struct synq_http_call *call)
 {
 	struct synq_http *client = call->client;
 
-	curl_multi_remove_handle(client->multi, call->easy);
 	synq_list_remove(&client->running, &call->link);
 	synq_heap_remove(&client->silences, &call->silence);
-	synq_http_call_clear(call);
-	synq_list_unshift(&client->kept, &call->link);
+	synq_http_multi_remove(call->multi, call);
 }
 
 static void
@@ -143,27 +60,6 @@ finish(struct synq_http_call *call, CURLcode code)
 	synq_http_call_result(call, code, &result, &err);
 	put_away(call);
 	req.done(req.ctx, &result);
-}
-
-/* Report what curl has finished. */
-static void
-deliver(struct synq_http *client)
-{
-	CURLMsg *msg;
-	int left;
-
-	client->busy++;
-	while (!client->freeing &&
-	       (msg = curl_multi_info_read(client->multi, &left)) != NULL) {
-		struct synq_http_call *call = NULL;
-		CURLcode code = msg->data.result;
-
-		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &call);
-		finish(call, code);
-	}
-	client->busy--;
-	if (client->freeing && !client->busy && !client->kick_due)
-		destroy(client);
 }
 
 /* ---- silence ---- */
@@ -219,27 +115,32 @@ on_silence(void *ctx)
 	if (node && !client->freeing)
 		synq_timer_start(client->silence, node->key - now_us);
 	client->busy--;
-	if (client->freeing && !client->busy && !client->kick_due)
+	if (client->freeing)
 		destroy(client);
 }
 
 /* ---- the interface ---- */
 
-static void
-set_multi(struct synq_http *client)
+static size_t
+multis_for(uint32_t calls)
 {
-	const struct synq_http_config *config = &client->config;
-	long kept = (long)config->max_in_flight;
+	return ((size_t)calls + SYNQ_HTTP_MULTI_CALLS - 1) /
+	       SYNQ_HTTP_MULTI_CALLS;
+}
 
-	curl_multi_setopt(
-	    client->multi, CURLMOPT_SOCKETFUNCTION, synq_http_socket_want);
-	curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, &client->sockets);
-	curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
-	curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-	curl_multi_setopt(client->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-	    (long)config->max_host_connections);
-	curl_multi_setopt(
-	    client->multi, CURLMOPT_MAXCONNECTS, kept > 16 ? kept : 16L);
+/* The first multi handle with room, or a new one; NULL if curl has none. */
+static struct synq_http_multi *
+choose_multi(struct synq_http *client)
+{
+	struct synq_http_multi *multi;
+
+	for (size_t i = 0; i < client->multi_count; i++)
+		if (client->multis[i]->running < SYNQ_HTTP_MULTI_CALLS)
+			return client->multis[i];
+	multi = synq_http_multi_new(client->loop, finish);
+	if (multi)
+		client->multis[client->multi_count++] = multi;
+	return multi;
 }
 
 int
@@ -248,27 +149,20 @@ synq_http_new(struct synq_loop *loop, const struct synq_http_config *config,
 {
 	static int curl_is_ready;
 	struct synq_http *client;
-	CURLM *multi;
 
 	if (!curl_is_ready && curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
 		return synq_fail(err, SYNQ_E_SYSTEM, "curl does not start");
 	curl_is_ready = 1;
-	multi = curl_multi_init();
-	if (!multi)
-		return synq_fail(err, SYNQ_E_SYSTEM, "curl does not start");
 
 	client = synq_mem_new(sizeof(*client));
 	client->loop = loop;
-	client->multi = multi;
 	client->config = *config;
 	client->user_agent = synq_mem_text(config->user_agent);
-	client->timer = synq_timer_new(loop, on_timer, client);
+	client->multis = synq_mem_array(multis_for(config->max_in_flight),
+	    sizeof(struct synq_http_multi *));
 	client->silence = synq_timer_new(loop, on_silence, client);
 	synq_heap_init(&client->silences);
 	synq_list_init(&client->running);
-	synq_list_init(&client->kept);
-	synq_http_sockets_init(&client->sockets, loop, on_ready, client);
-	set_multi(client);
 	*ret = client;
 	return 0;
 }
@@ -276,11 +170,13 @@ synq_http_new(struct synq_loop *loop, const struct synq_http_config *config,
 static struct synq_http_call *
 take_call(struct synq_http *client)
 {
-	struct synq_link *link = synq_list_shift(&client->kept);
+	struct synq_http_multi *multi = choose_multi(client);
+	struct synq_link *link = multi ? synq_list_shift(&multi->kept) : NULL;
 
 	if (link)
 		return SYNQ_CONTAINER(link, struct synq_http_call, link);
-	return synq_http_call_new(client, &client->sockets, client->user_agent);
+	return multi ? synq_http_call_new(client, multi, client->user_agent)
+	             : NULL;
 }
 
 int
@@ -297,12 +193,12 @@ synq_http_start(struct synq_http *client, const struct synq_http_request *req,
 	if (!call)
 		return synq_fail(err, SYNQ_E_SYSTEM, "curl has no handle");
 	rc = synq_http_call_set(call, req, synq_loop_now_us(client->loop), err);
-	if (rc == 0 && curl_multi_add_handle(client->multi, call->easy) != 0)
+	if (rc == 0 && synq_http_multi_add(call->multi, call) != 0)
 		rc = synq_fail(
 		    err, SYNQ_E_SYSTEM, "curl does not take the call");
 	if (rc != 0) {
 		synq_http_call_clear(call);
-		synq_list_unshift(&client->kept, &call->link);
+		synq_list_unshift(&call->multi->kept, &call->link);
 		return rc;
 	}
 	synq_list_push(&client->running, &call->link);
@@ -368,10 +264,11 @@ synq_http_free(struct synq_http **client_ptr)
 	*client_ptr = NULL;
 	while ((link = synq_list_first(&client->running)) != NULL)
 		put_away(SYNQ_CONTAINER(link, struct synq_http_call, link));
-	client->freeing = 1;
-	synq_timer_stop(client->timer);
+	for (size_t i = 0; i < client->multi_count; i++)
+		synq_http_multi_free(&client->multis[i]);
+	client->multi_count = 0;
 	synq_timer_stop(client->silence);
-	/* Who is on the stack, or what is deferred, frees the rest. */
-	if (!client->busy && !client->kick_due)
+	client->freeing = 1;
+	if (!client->busy)
 		destroy(client);
 }

@@ -59,7 +59,6 @@ struct synq_http_request {
 
 struct synq_http_config {
 	uint32_t max_in_flight;
-	uint32_t max_host_connections; /* kept alive and open, per host */
 	const char *user_agent;
 };
 

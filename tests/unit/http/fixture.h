@@ -28,8 +28,10 @@
 #include "http/http.h"
 #include "loop/loop.h"
 
-#define MAX_PEERS 64
-#define MAX_CALLS 64
+/* More than one multi handle carries. */
+#define MAX_IN_FLIGHT 150
+#define MAX_PEERS 256
+#define MAX_CALLS 256
 
 struct fixture;
 
@@ -199,7 +201,7 @@ serve(struct fixture *f)
 	at.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	f->listen_fd = socket(AF_INET, SOCK_STREAM, 0);
 	assert_int_equal(bind(f->listen_fd, &at.any, bytes), 0);
-	assert_int_equal(listen(f->listen_fd, 64), 0);
+	assert_int_equal(listen(f->listen_fd, MAX_IN_FLIGHT), 0);
 	getsockname(f->listen_fd, &at.any, &bytes);
 	f->port = ntohs(at.v4.sin_port);
 	assert_int_equal(synq_watch_new(f->loop, f->listen_fd, on_listen, f,
@@ -213,8 +215,7 @@ serve(struct fixture *f)
 static inline void
 start(struct fixture *f)
 {
-	struct synq_http_config config = { .max_in_flight = 32,
-		.max_host_connections = 8,
+	struct synq_http_config config = { .max_in_flight = MAX_IN_FLIGHT,
 		.user_agent = "synq-test" };
 	struct synq_err err;
 
