@@ -2,7 +2,7 @@
  * Records in.
  *
  * Happy path: on_assign → where does the database stand? → read from there →
- * each record into the batch → a full batch, or batch_ms, starts the write.
+ * each record into the batch → a full batch, or its time, starts the write.
  *
  * Failure modes: PostgreSQL does not answer (asked again until it does; the
  * partition is not read meanwhile), a record does not decode (logged with its
@@ -165,8 +165,6 @@ static int
 read_on_message(void *ctx, const struct synq_kafka_message *message)
 {
 	struct recorder *recorder = ctx;
-	const struct synq_config *config =
-	    synq_service_config(recorder->service);
 	struct place *place =
 	    read_find(recorder, message->topic, message->partition);
 
@@ -174,6 +172,8 @@ read_on_message(void *ctx, const struct synq_kafka_message *message)
 		return 1;
 	if (place == NULL || message->offset < place->next)
 		return 0;
+	if (synq_batch_records(recorder->filling) == 0)
+		write_wait(recorder);
 	if (read_decode(recorder, message) != 0) {
 		figures_corrupt(&recorder->figures);
 		synq_log(SYNQ_LOG_ERROR, "record.corrupt",
@@ -184,9 +184,6 @@ read_on_message(void *ctx, const struct synq_kafka_message *message)
 	place->next = message->offset + 1;
 	place->as_of_at = message->time_us;
 	place->at_end = 0;
-	if (!synq_timer_active(recorder->flush))
-		synq_timer_start(recorder->flush,
-		    (uint64_t)config->recorder_batch_ms * 1000);
 	if (read_full(recorder))
 		write_flush(recorder);
 	place->full = read_full(recorder);

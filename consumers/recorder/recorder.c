@@ -29,7 +29,7 @@
 static void
 recorder_on_flush(void *ctx)
 {
-	write_flush(ctx);
+	write_due(ctx);
 }
 
 static void
@@ -121,11 +121,9 @@ recorder_drain(void *ctx)
 	struct recorder *recorder = ctx;
 
 	recorder->draining = 1;
-	if (recorder->busy)
-		return;
 	if (synq_batch_records(recorder->filling) > 0)
 		write_flush(recorder);
-	else
+	else if (!recorder->busy)
 		synq_service_drained(recorder->service);
 }
 

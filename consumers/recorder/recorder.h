@@ -54,6 +54,7 @@ struct recorder {
 	struct synq_batch *filling;
 	struct synq_batch *writing; /* spare while nothing is written */
 	uint64_t began_us;          /* its transaction, monotonic */
+	uint64_t filling_us;        /* first record of filling, monotonic */
 	int busy;                   /* writing is on its way */
 	int publishing;             /* it is written, its events are due */
 	struct synq_list due; /* events that the producer had no room for */

@@ -7,7 +7,13 @@
 
 struct recorder;
 
-/* Write the batch that fills, unless the other one is still on its way. */
+/* The batch that fills gets its first record: it has so long to fill. */
+void write_wait(struct recorder *recorder);
+
+/* Its time is over: write it, or let it fill further if there is load. */
+void write_due(struct recorder *recorder);
+
+/* Write the batch that fills, or as soon as the other one is written. */
 void write_flush(struct recorder *recorder);
 
 /* Try again what failed. */

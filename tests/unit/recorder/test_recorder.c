@@ -13,6 +13,7 @@
 #include "consumers/recorder/read.h"
 #include "consumers/recorder/recorder.h"
 #include "consumers/recorder/write.h"
+#include "loop/loop.h"
 #include "metric/metric.h"
 #include "world.h"
 
@@ -56,6 +57,60 @@ test_recorder_asks_again_when_the_pool_was_full(void **state)
 	world_answer(0, 0, 7);
 
 	assert_int_equal(7, world->started_at);
+}
+
+static void
+read_some(size_t count)
+{
+	world_assign(SYNQ_TOPIC_INTERACTIVE);
+	world_answer(0, 0, 0);
+	for (size_t i = 0; i < count; i++)
+		world_message(SYNQ_TOPIC_INTERACTIVE, (int64_t)i);
+	assert_true(synq_timer_active(world->recorder.flush));
+	assert_int_equal(0, world->writes);
+}
+
+static void
+test_recorder_writes_a_little_when_its_time_is_over(void **state)
+{
+	(void)state;
+	read_some(199);
+	write_due(&world->recorder);
+	assert_int_equal(1, world->writes);
+	world_written(0);
+}
+
+/* Until the time for that, too, is over. */
+static void
+test_recorder_holds_a_batch_under_load(void **state)
+{
+	(void)state;
+	read_some(200);
+	write_due(&world->recorder);
+	assert_int_equal(0, world->writes);
+	assert_true(synq_timer_active(world->recorder.flush));
+	world->recorder.filling_us -= 5000000;
+	write_due(&world->recorder);
+	assert_int_equal(1, world->writes);
+	world_written(0);
+}
+
+/* The write of one batch ends while the next is held. */
+static void
+test_recorder_goes_on_to_hold_a_batch(void **state)
+{
+	(void)state;
+	world_begin();
+	world_message(SYNQ_TOPIC_INTERACTIVE, 6);
+	world_written(0);
+	assert_int_equal(1, world->writes);
+	write_due(&world->recorder);
+	assert_int_equal(2, world->writes);
+	world_message(SYNQ_TOPIC_INTERACTIVE, 7);
+	write_due(&world->recorder); /* its time is over meanwhile */
+	world_written(0);
+	assert_int_equal(3, world->writes);
+	world_written(0);
 }
 
 /* Else the later answer would set back what was read meanwhile. */
@@ -291,6 +346,9 @@ main(void)
 		TEST(test_recorder_reads_on_where_the_database_stands),
 		TEST(test_recorder_asks_again_when_the_database_could_not_say),
 		TEST(test_recorder_asks_again_when_the_pool_was_full),
+		TEST(test_recorder_writes_a_little_when_its_time_is_over),
+		TEST(test_recorder_holds_a_batch_under_load),
+		TEST(test_recorder_goes_on_to_hold_a_batch),
 		TEST(test_recorder_asks_once_at_a_time),
 		TEST(test_recorder_forgets_a_partition_revoked_while_it_asks),
 		TEST(test_recorder_keeps_two_lives_of_a_partition_apart),

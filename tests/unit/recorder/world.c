@@ -22,6 +22,7 @@
 struct world *world;
 static struct synq_config config = { .recorder_batch_rows = 2000,
 	.recorder_batch_ms = 1000,
+	.recorder_merge_ms = 5000,
 	.kafka_partitions = 16 };
 
 /* ---- the store ---- */
