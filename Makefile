@@ -217,6 +217,11 @@ $(foreach f,$(folders),$(eval $(call archive_rule,\
 $(foreach f,$(folders),$(if $(call main_of,$(f)),$(eval $(call link_rule,\
 	$(call binary_of,$(f)),$(call objects_in,$(f)/main.c) \
 	$(OUT)/lib$(call short_of,$(f)).a $(lib)))))
+# The programs that serve have another heap (ADR 0009); sanitizers bring theirs.
+ifeq ($(SAN),)
+$(filter $(OUT)/synq-%,$(programs)): extra_libs = -Wl,--no-as-needed \
+	$(shell pkg-config --libs jemalloc)
+endif
 $(eval $(call archive_rule,$(test_lib),\
 	$(call objects_in,$(wildcard tests/lib/*.c))))
 $(foreach b,$(benches),$(eval $(call link_rule,$(b),\

@@ -9,7 +9,6 @@
 #include "base/mem.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,12 +43,6 @@ count_allocation(void)
 			out_of_memory();
 		return;
 	}
-}
-
-void
-synq_mem_serve(void)
-{
-	mallopt(M_MXFAST, 0);
 }
 
 void *

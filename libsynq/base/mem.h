@@ -15,13 +15,6 @@
 /* The exit code of a process that ran out of memory (EX_SOFTWARE). */
 #define SYNQ_EXIT_NO_MEMORY 70
 
-/*
- * Set the heap up for a program that serves: freed small blocks are joined at
- * once instead of all together now and then, which costs a busy program a
- * tenth of its time.  Once, before there are threads.
- */
-void synq_mem_serve(void);
-
 /* ${bytes} zeroed bytes; the caller frees them with synq_mem_free. */
 void *synq_mem_new(size_t bytes);
 

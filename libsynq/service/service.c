@@ -30,6 +30,14 @@
 
 #define PULSE_US 500000
 
+/*
+ * What jemalloc reads where it is linked (ADR 0009); the name is its own.
+ * A loop, librdkafka's few threads and the resolver's: four arenas do, on a
+ * machine of any size.
+ */
+extern const char *malloc_conf;
+const char *malloc_conf = "narenas:4,muzzy_decay_ms:0";
+
 struct synq_loop *
 synq_service_loop(struct synq_service *service)
 {
@@ -264,7 +272,6 @@ synq_service_main(const struct synq_program *program, int argc, char **argv)
 	struct synq_err err = { 0 };
 	int code;
 
-	synq_mem_serve();
 	service->program = program;
 	synq_log_setup(program->name, SYNQ_LOG_INFO);
 	code = service_read_flags(service, argc, argv);
