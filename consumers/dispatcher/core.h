@@ -195,6 +195,12 @@ int core_late(struct partition *partition);
  */
 void core_slept(struct core *core);
 
+/*
+ * The wall clock was set by ${step_us}, not by the passing of time: what waits
+ * goes on to do so for as long as it would have.  Deadlines of jobs stay.
+ */
+void core_stepped(struct core *core, int64_t step_us);
+
 /* A cancel was read. */
 void core_cancel(struct core *core, const struct synq_cancel *cancel);
 

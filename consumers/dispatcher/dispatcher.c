@@ -36,6 +36,8 @@
 #define MAX_HELD_BYTES (256U << 20)
 /* So long a gap may be the end of the session (decisions 11). */
 #define GAP_US 3000000
+/* From here on the clock was set; below it may have been adjusted. */
+#define STEP_US 1000000
 /* Leaving the group and flushing the producer at the end. */
 #define LEAVE_LIMIT_MS 3000
 #define FLUSH_LIMIT_MS 5000
@@ -76,12 +78,36 @@ dispatcher_check_drained(struct dispatcher *dispatcher)
 		synq_service_drained(dispatcher->service);
 }
 
+static int64_t
+dispatcher_clock_us(const struct dispatcher *dispatcher)
+{
+	return synq_loop_wall_us(dispatcher->loop) -
+	       (int64_t)synq_loop_now_us(dispatcher->loop);
+}
+
+/* Somebody may have set the clock; small steps are told when they add up. */
+static void
+dispatcher_check_clock(struct dispatcher *dispatcher)
+{
+	const int64_t clock_us = dispatcher_clock_us(dispatcher);
+	const int64_t step_us = clock_us - dispatcher->clock_us;
+
+	if (step_us > -STEP_US && step_us < STEP_US)
+		return;
+	dispatcher->clock_us = clock_us;
+	synq_log(SYNQ_LOG_WARN, "clock.stepped",
+	    SYNQ_F_INT("step_ms", step_us / 1000), SYNQ_F_END);
+	core_stepped(dispatcher->core, step_us);
+}
+
 static void
 dispatcher_on_tick(void *ctx)
 {
 	struct dispatcher *dispatcher = ctx;
-	const int64_t next_at = core_tick(dispatcher->core);
+	int64_t next_at;
 
+	dispatcher_check_clock(dispatcher);
+	next_at = core_tick(dispatcher->core);
 	if (next_at == 0)
 		synq_timer_stop(dispatcher->tick);
 }
@@ -99,6 +125,7 @@ dispatcher_on_commit(void *ctx)
 	struct dispatcher *dispatcher = ctx;
 	struct synq_link *link;
 
+	dispatcher_check_clock(dispatcher);
 	/* Without a partition nobody else would tell us of the expulsion. */
 	if (dispatcher->consumer != NULL &&
 	    !synq_consumer_healthy(dispatcher->consumer))
@@ -195,6 +222,7 @@ dispatcher_new_timers(struct dispatcher *dispatcher)
 	    synq_service_config(dispatcher->service);
 	struct synq_loop *loop = dispatcher->loop;
 
+	dispatcher->clock_us = dispatcher_clock_us(dispatcher);
 	dispatcher->tick = synq_timer_new(loop, dispatcher_on_tick, dispatcher);
 	dispatcher->commit =
 	    synq_timer_new(loop, dispatcher_on_commit, dispatcher);

@@ -43,6 +43,7 @@ struct dispatcher {
 	struct synq_timer *refresh; /* of the catalog; repeating */
 	struct synq_timer *members; /* while attempts are held; repeating */
 	struct synq_buf scratch;    /* one encoded record */
+	int64_t clock_us;           /* wall clock ahead of the monotonic */
 	int catalog_loading;
 	int catalog_again; /* it changed while it was loaded */
 	int announced;     /* this life is on synq.control, or on its way */

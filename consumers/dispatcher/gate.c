@@ -100,6 +100,19 @@ gate_tick(struct core *core)
 }
 
 void
+gate_stepped(struct core *core, int64_t step_us)
+{
+	struct provider_gate *gate;
+	size_t cursor = 0;
+
+	while ((gate = synq_map_next(core->gates, &cursor)) != NULL) {
+		synq_gate_stepped(&gate->gate, step_us);
+		gate->opens_at =
+		    synq_gate_opens_us(&gate->gate, gate_now(core));
+	}
+}
+
+void
 gate_free_all(struct core *core)
 {
 	struct provider_gate *gate;

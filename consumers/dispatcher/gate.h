@@ -32,6 +32,9 @@ void gate_release(struct core *core, struct provider_gate *gate);
 /* Release what is due on all gates; returns when the next one opens, or 0. */
 int64_t gate_tick(struct core *core);
 
+/* The clock was set by ${step_us}: closed gates stay so as long as before. */
+void gate_stepped(struct core *core, int64_t step_us);
+
 /* Free all gates of ${core}; parked works must be gone. */
 void gate_free_all(struct core *core);
 

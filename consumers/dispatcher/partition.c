@@ -123,6 +123,21 @@ outcome_counts(const struct synq_outcome *outcome)
 	return !synq_slice_is(outcome->error_code, "not_sent");
 }
 
+/*
+ * When the failed attempt of ${outcome} may be followed by another.  Its maker
+ * says so by its own clock, which may be far ahead of ours: no later than if it
+ * had failed just now.
+ */
+static int64_t
+outcome_not_before(const struct core *core, const struct synq_outcome *outcome)
+{
+	const int64_t latest_at = core->config.io.now(core->config.io_ctx) +
+	                          outcome->not_before_at - outcome->ended_at;
+
+	return outcome->not_before_at < latest_at ? outcome->not_before_at
+	                                          : latest_at;
+}
+
 /* What a record of results says about a request that is not read yet. */
 static void
 known_learn(struct partition *partition, int64_t offset,
@@ -147,7 +162,8 @@ known_learn(struct partition *partition, int64_t offset,
 	case SYNQ_OUTCOME_FAILED:
 		(void)opens_remove(&known->opens, &outcome->attempt_id);
 		known->failures += (uint32_t)outcome_counts(outcome);
-		known->not_before_at = outcome->not_before_at;
+		known->not_before_at =
+		    outcome_not_before(partition->core, outcome);
 		break;
 	case SYNQ_OUTCOME_RESULT:
 		known->ended = 1;
@@ -183,7 +199,8 @@ partition_release(struct work *work, const struct synq_outcome *outcome)
 		if (work->cancelled)
 			work_end(work, SYNQ_JOB_CANCELLED, NULL);
 		else
-			work_wait(work, outcome->not_before_at);
+			work_wait(
+			    work, outcome_not_before(work->core, outcome));
 		break;
 	case SYNQ_OUTCOME_RESULT:
 		partition_ended(work);

@@ -214,9 +214,22 @@ work_wait(struct work *work, int64_t not_before_at)
 
 	work_leave(work, NULL);
 	work_move(work, WORK_WAITING);
-	work->not_before_at = not_before_at;
 	work_wake_at(
 	    work, not_before_at < deadline_at ? not_before_at : deadline_at);
+}
+
+void
+work_stepped(struct work *work, uint64_t key, int64_t step_us)
+{
+	const int64_t deadline_at = work->request.deadline_at;
+	int64_t at = (int64_t)key;
+
+	/* A deadline is a time of the day, all else is a time from now. */
+	if (work->state == WORK_WAITING || work->state == WORK_HELD)
+		at += step_us;
+	if (work->state == WORK_WAITING && at > deadline_at)
+		at = deadline_at;
+	work_wake_at(work, at);
 }
 
 void

@@ -44,7 +44,6 @@ struct work {
 	uint32_t attempt;      /* attempts on the log, whoever made them */
 	uint32_t failures;     /* those that ended in attempt.failed */
 	int64_t first_outcome; /* results offset of its first record; -1 */
-	int64_t not_before_at; /* WAITING */
 
 	/* our attempt under way */
 	struct synq_uuid attempt_id;
@@ -98,6 +97,8 @@ void work_queue(struct work *work);
 
 /* Let ${work} wait until ${not_before_at}. */
 void work_wait(struct work *work, int64_t not_before_at);
+/* The clock was set by ${step_us} while ${work} was to be woken at ${key}. */
+void work_stepped(struct work *work, uint64_t key, int64_t step_us);
 
 /* Let ${work} wait for the attempts in ${work}->opens. */
 void work_hold(struct work *work);

@@ -80,6 +80,16 @@ synq_gate_give(struct synq_gate *gate, enum synq_gate_outcome outcome,
 		gate->closed_until_us = now_us + (uint64_t)asked_us;
 }
 
+void
+synq_gate_stepped(struct synq_gate *gate, int64_t step_us)
+{
+	/* 0 is never. */
+	if (gate->lowered_us > 0)
+		gate->lowered_us += (uint64_t)step_us;
+	if (gate->closed_until_us > 0)
+		gate->closed_until_us += (uint64_t)step_us;
+}
+
 uint64_t
 synq_gate_opens_us(const struct synq_gate *gate, uint64_t now_us)
 {

@@ -39,6 +39,9 @@ int synq_gate_take(struct synq_gate *gate, uint64_t now_us);
 void synq_gate_give(struct synq_gate *gate, enum synq_gate_outcome outcome,
     uint64_t took_us, int64_t asked_us, uint64_t now_us);
 
+/* The clock that ${now_us} comes from was set by ${step_us}. */
+void synq_gate_stepped(struct synq_gate *gate, int64_t step_us);
+
 /* When a gate that is closed opens again; 0 = it is not closed. */
 uint64_t synq_gate_opens_us(const struct synq_gate *gate, uint64_t now_us);
 

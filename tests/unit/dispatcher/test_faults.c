@@ -237,6 +237,94 @@ test_core_gives_a_held_attempt_time_to_be_written_down(void **state)
 	assert_int_equal(SYNQ_OUTCOME_STARTED, world_last(world)->kind);
 }
 
+static void
+set_clock(struct world *world, int64_t step_us)
+{
+	world->now_at += step_us;
+	core_stepped(world->core, step_us);
+}
+
+static void
+test_core_tries_again_in_time_though_the_clock_was_set_back(void **state)
+{
+	struct world *world = *state;
+
+	world_read(world, 0, 1);
+	world_ack(world);
+	world_answer(world, 0, SYNQ_RETRY_LATER, 0);
+	world_ack(world);
+	set_clock(world, -3600 * SECOND_US);
+	world->now_at += 2 * SECOND_US;
+	(void)core_tick(world->core);
+
+	assert_int_equal(SYNQ_OUTCOME_STARTED, world_last(world)->kind);
+	assert_int_equal(2, world_last(world)->attempt);
+}
+
+static void
+test_core_holds_an_attempt_as_long_when_the_clock_is_set(void **state)
+{
+	struct world *world = *state;
+
+	read_held(world, "dispatcher-2", 9);
+	set_clock(world, 3600 * SECOND_US);
+	(void)core_tick(world->core);
+	assert_int_equal(0, world->sent_count);
+
+	set_clock(world, -7200 * SECOND_US);
+	world->now_at += 660 * SECOND_US;
+	(void)core_tick(world->core);
+	assert_int_equal(SYNQ_OUTCOME_STARTED, world_last(world)->kind);
+}
+
+static void
+test_core_opens_a_gate_in_time_though_the_clock_was_set_back(void **state)
+{
+	struct world *world = *state;
+	const struct core_answer busy = { .class = SYNQ_RETRY_LATER,
+		.overload = 1,
+		.http_status = 429,
+		.retry_after_us = 5 * SECOND_US,
+		.usage = { -1, -1, -1, -1 } };
+
+	world_read(world, 0, 1);
+	world_ack(world);
+	core_answered(world->called[0], &busy);
+	world_ack(world);
+	world_read(world, 1, 2);
+	assert_int_equal(SYNQ_OUTCOME_FAILED, world_last(world)->kind);
+	set_clock(world, -3600 * SECOND_US);
+	(void)core_tick(world->core);
+	assert_int_equal(SYNQ_OUTCOME_FAILED, world_last(world)->kind);
+	world->now_at += 6 * SECOND_US;
+	(void)core_tick(world->core);
+
+	assert_int_equal(SYNQ_OUTCOME_STARTED, world_last(world)->kind);
+}
+
+/* It failed by the clock of another machine, which is an hour ahead. */
+static void
+test_core_does_not_wait_for_another_clock(void **state)
+{
+	struct world *world = *state;
+	struct synq_outcome outcome =
+	    world_started_by(world, "dispatcher-2", 9);
+
+	world_take_over(world);
+	partition_outcome(world->partition, 7, &outcome);
+	outcome.kind = SYNQ_OUTCOME_FAILED;
+	outcome.ended_at = world->now_at + 3600 * SECOND_US;
+	outcome.not_before_at = outcome.ended_at + 5 * SECOND_US;
+	partition_outcome(world->partition, 8, &outcome);
+	partition_settle(world->partition);
+	world_read(world, 0, 1);
+	assert_int_equal(0, world->sent_count);
+	world->now_at += 6 * SECOND_US;
+	(void)core_tick(world->core);
+
+	assert_int_equal(SYNQ_OUTCOME_STARTED, world_last(world)->kind);
+}
+
 /* The members were asked for while we were expelled. */
 static void
 test_core_holds_its_own_attempt_whoever_is_a_member(void **state)
@@ -333,6 +421,13 @@ main(void)
 		FAULT_TEST(
 		    test_core_learns_nothing_of_a_provider_from_a_call_not_sent),
 		FAULT_TEST(test_core_does_not_take_silence_for_a_good_answer),
+		FAULT_TEST(
+		    test_core_tries_again_in_time_though_the_clock_was_set_back),
+		FAULT_TEST(
+		    test_core_holds_an_attempt_as_long_when_the_clock_is_set),
+		FAULT_TEST(
+		    test_core_opens_a_gate_in_time_though_the_clock_was_set_back),
+		FAULT_TEST(test_core_does_not_wait_for_another_clock),
 		FAULT_TEST(
 		    test_core_gives_a_held_attempt_time_to_be_written_down),
 		FAULT_TEST(test_core_holds_its_own_attempt_whoever_is_a_member),

@@ -192,6 +192,26 @@ test_gate_neutral_only_gives_back(void **state)
 	assert_int_equal(take_all(&gate, 2 * S), 10);
 }
 
+/* Also when nothing was asked for, and never lowered: 0 stays 0. */
+static void
+test_gate_stays_closed_as_long_when_the_clock_is_set(void **state)
+{
+	(void)state;
+	const uint64_t hour = 3600 * S;
+	struct synq_gate gate;
+
+	synq_gate_init(&gate, 10);
+	synq_gate_stepped(&gate, -(int64_t)S);
+	assert_int_equal(synq_gate_opens_us(&gate, 0), 0);
+	assert_int_equal(synq_gate_take(&gate, 2 * hour), 1);
+	synq_gate_give(
+	    &gate, SYNQ_GATE_OVERLOAD, 10, (int64_t)(5 * S), 2 * hour);
+	synq_gate_stepped(&gate, -(int64_t)hour);
+	assert_int_equal(synq_gate_opens_us(&gate, hour), hour + 5 * S);
+	assert_int_equal(synq_gate_take(&gate, hour + 4 * S), 0);
+	assert_int_equal(synq_gate_take(&gate, hour + 5 * S), 1);
+}
+
 static void
 test_gate_takes_absurd_settings(void **state)
 {
@@ -221,6 +241,8 @@ main(void)
 		cmocka_unit_test(test_gate_closes_as_long_as_asked),
 		cmocka_unit_test(test_gate_closes_for_ten_minutes_at_most),
 		cmocka_unit_test(test_gate_neutral_only_gives_back),
+		cmocka_unit_test(
+		    test_gate_stays_closed_as_long_when_the_clock_is_set),
 		cmocka_unit_test(test_gate_takes_absurd_settings),
 	};
 
