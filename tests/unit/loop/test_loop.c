@@ -474,6 +474,9 @@ test_turn_ends_though_its_thread_was_held_up(void **state)
 	uint64_t end_us = synq_clock_mono_us() + 1000000;
 	uint64_t longest_us = 0, began_us = synq_clock_mono_us(), now_us;
 
+	/* What is left between two signals is too little for an emulation. */
+	if (getenv("SYNQ_TEST_UNDER") != NULL)
+		skip();
 	assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
 	assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
 	for (; began_us < end_us; began_us = now_us) {
