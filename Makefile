@@ -145,7 +145,7 @@ test_programs := $(patsubst tests/%.c,$(OUT)/%,$(test_sources))
 every_object := $(lib_objects) $(patsubst %.c,$(O)/%.o,$(foreach f,\
 	$(folders),$(call sources_of,$(f))) $(sort $(wildcard \
 	$(suites:%=tests/%/*/*.c) tests/lib/*.c tests/bench/*.c tests/fuzz/*.c \
-	tests/fault/*.c tests/sim/*.c)))
+	tests/fault/*.c tests/sim/*.c tests/tsan/*.c)))
 
 .PHONY: all objects tidy deps unit contract sim sim-program coverage model \
 	test-programs list-tests test check run bench fuzz fuzz-programs \
@@ -195,9 +195,13 @@ $(1): $(2)
 	@new=$$@.$$$$$$$$; ar rcs $$$$new $$(filter %.o,$$^) && mv $$$$new $$@
 endef
 
+# What lets the thread sanitizer see the threads of libraries.
+tsan_threads := $(if $(filter thread,$(subst $(comma), ,$(SAN))),\
+	$(O)/tests/tsan/threads.o)
+
 # $(1) program, $(2) its objects and archives in the order of linking.
 define link_rule
-$(1): $(2)
+$(1): $(2) $(tsan_threads)
 	@mkdir -p $$(@D)
 	@echo "  ld    $$@"
 	@new=$$@.$$$$$$$$; $$(CC) $$(link_flags) -o $$$$new \
