@@ -1,14 +1,17 @@
 # Synq: GNU make, no generator.
 #
 #   make                 all programs, under build/
-#   make unit [T=base]   unit tests under the sanitizers
+#   make unit [T=base]   unit tests under the sanitizers; SAN=thread, or
+#                        UNDER=valgrind, instead
 #   make contract [T=pg] tests against real servers
 #   make sim             the dispatcher's core in virtual time  SEEDS= FROM=
 #   make coverage        branches of the files that the promises rest on
 #   make test            every test            make check   every lint
 #   make run             install, boot, push real work through, stop
 #   make bench [ROW=accept]   the benchmarks   make fuzz    the fuzzers
+#   make tsan            the unit tests, then the programs, with SAN=thread
 #   make chaos           FAULTS=n SEED=s       faults under load, checked
+#   make soak            the long forms; PARTS=chaos,...  SOAK_S= SOAK_FAULTS=
 #   make docs            manual pages and the sample, from the programs
 #   make install         PREFIX=/usr/local DESTDIR=
 #   make clean
@@ -149,7 +152,7 @@ every_object := $(lib_objects) $(patsubst %.c,$(O)/%.o,$(foreach f,\
 
 .PHONY: all objects tidy deps unit contract sim sim-program coverage model \
 	test-programs list-tests test check run bench fuzz fuzz-programs \
-	fault-programs chaos soak docs install clean
+	fault-programs chaos tsan soak docs install clean
 all: $(programs) $(lib)
 objects: $(every_object)
 tidy: $(every_object:.o=.tidy)
@@ -321,10 +324,15 @@ model: deps
 	@compose/install check
 	@tests/model/run $(if $(LONG),long)
 
+tsan: deps
+	@compose/install check
+	@SYNQ_INSTALLED=1 SAN=thread tests/unit/run $(T)
+	@SYNQ_INSTALLED=1 tests/tsan/run
+
 # Hours: every fuzzer for SOAK_S seconds, the long form of the other suites.
 soak: deps
 	@compose/install check
-	@SYNQ_INSTALLED=1 tests/soak
+	@SYNQ_INSTALLED=1 tests/soak $(subst $(comma), ,$(PARTS))
 
 fuzz: deps
 	@compose/install check
