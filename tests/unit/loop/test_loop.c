@@ -113,6 +113,8 @@ test_timer_fires_once_and_repeats_when_asked(void **state)
 
 	trace->timer = synq_timer_new(trace->loop, on_timer, trace);
 	synq_timer_start(trace->timer, 1000);
+	while (trace->count == 0)
+		synq_loop_turn(trace->loop, 50);
 	turns(trace, 15);
 	assert_int_equal(trace->count, 1);
 
