@@ -1,14 +1,17 @@
 # Synq: GNU make, no generator.
 #
 #   make                 all programs, under build/
-#   make unit [T=base]   unit tests under the sanitizers
+#   make unit [T=base]   unit tests under the sanitizers; SAN=thread, or
+#                        UNDER=valgrind, instead
 #   make contract [T=pg] tests against real servers
 #   make sim             the dispatcher's core in virtual time  SEEDS= FROM=
 #   make coverage        branches of the files that the promises rest on
 #   make test            every test            make check   every lint
 #   make run             install, boot, push real work through, stop
 #   make bench [ROW=accept]   the benchmarks   make fuzz    the fuzzers
+#   make tsan            the unit tests, then the programs, with SAN=thread
 #   make chaos           FAULTS=n SEED=s       faults under load, checked
+#   make soak            the long forms; PARTS=chaos,...  SOAK_S= SOAK_FAULTS=
 #   make docs            manual pages and the sample, from the programs
 #   make install         PREFIX=/usr/local DESTDIR=
 #   make clean
@@ -145,11 +148,11 @@ test_programs := $(patsubst tests/%.c,$(OUT)/%,$(test_sources))
 every_object := $(lib_objects) $(patsubst %.c,$(O)/%.o,$(foreach f,\
 	$(folders),$(call sources_of,$(f))) $(sort $(wildcard \
 	$(suites:%=tests/%/*/*.c) tests/lib/*.c tests/bench/*.c tests/fuzz/*.c \
-	tests/fault/*.c tests/sim/*.c)))
+	tests/fault/*.c tests/sim/*.c tests/tsan/*.c)))
 
 .PHONY: all objects tidy deps unit contract sim sim-program coverage model \
 	test-programs list-tests test check run bench fuzz fuzz-programs \
-	fault-programs chaos soak docs install clean
+	fault-programs chaos tsan soak docs install clean
 all: $(programs) $(lib)
 objects: $(every_object)
 tidy: $(every_object:.o=.tidy)
@@ -195,9 +198,13 @@ $(1): $(2)
 	@new=$$@.$$$$$$$$; ar rcs $$$$new $$(filter %.o,$$^) && mv $$$$new $$@
 endef
 
+# What lets the thread sanitizer see the threads of libraries.
+tsan_threads := $(if $(filter thread,$(subst $(comma), ,$(SAN))),\
+	$(O)/tests/tsan/threads.o)
+
 # $(1) program, $(2) its objects and archives in the order of linking.
 define link_rule
-$(1): $(2)
+$(1): $(2) $(tsan_threads)
 	@mkdir -p $$(@D)
 	@echo "  ld    $$@"
 	@new=$$@.$$$$$$$$; $$(CC) $$(link_flags) -o $$$$new \
@@ -322,10 +329,15 @@ model: deps
 	@compose/install check
 	@tests/model/run $(if $(LONG),long)
 
+tsan: deps
+	@compose/install check
+	@SYNQ_INSTALLED=1 SAN=thread tests/unit/run $(T)
+	@SYNQ_INSTALLED=1 tests/tsan/run
+
 # Hours: every fuzzer for SOAK_S seconds, the long form of the other suites.
 soak: deps
 	@compose/install check
-	@SYNQ_INSTALLED=1 tests/soak
+	@SYNQ_INSTALLED=1 tests/soak $(subst $(comma), ,$(PARTS))
 
 fuzz: deps
 	@compose/install check

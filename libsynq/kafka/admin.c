@@ -97,7 +97,7 @@ synq_kafka_wait(const char *brokers, uint32_t limit_ms, struct synq_err *err)
 	rc = wait_metadata(rk, until_us, err);
 	if (rc == 0)
 		warm_groups(rk, until_us);
-	synq_kafka_destroy(&rk, DESTROY_LIMIT_MS);
+	synq_kafka_destroy(&rk, NULL, DESTROY_LIMIT_MS);
 	return rc;
 }
 
@@ -138,7 +138,7 @@ synq_kafka_partitions(
 		rc = synq_fail(err, SYNQ_E_NOT_FOUND, "topic %s", name);
 	if (rc == 0)
 		*ret = count;
-	synq_kafka_destroy(&rk, DESTROY_LIMIT_MS);
+	synq_kafka_destroy(&rk, NULL, DESTROY_LIMIT_MS);
 	return rc;
 }
 
@@ -240,7 +240,7 @@ synq_kafka_create_topics(const char *brokers,
 		return rc;
 	for (size_t i = 0; i < count && rc == 0; i++)
 		rc = ensure_topic(rk, &specs[i], err);
-	synq_kafka_destroy(&rk, DESTROY_LIMIT_MS);
+	synq_kafka_destroy(&rk, NULL, DESTROY_LIMIT_MS);
 	return rc;
 }
 
@@ -311,7 +311,7 @@ synq_kafka_produce_once(const char *brokers, const char *topic,
 		    rd_kafka_err2str(failed));
 	else
 		rc = await_delivery(rk, ONCE_LIMIT_MS, err);
-	synq_kafka_destroy(&rk, DESTROY_LIMIT_MS);
+	synq_kafka_destroy(&rk, NULL, DESTROY_LIMIT_MS);
 	return rc;
 }
 

@@ -210,21 +210,37 @@ synq_kafka_deafen(rd_kafka_queue_t **queue)
 	*queue = NULL;
 }
 
+struct leaving {
+	rd_kafka_t *rk;
+	struct synq_kafka_pulse *pulse;
+};
+
 static void
 run_destroy(void *ctx)
 {
-	rd_kafka_destroy_flags(ctx, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	struct leaving *leaving = ctx;
+
+	rd_kafka_destroy_flags(
+	    leaving->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	synq_mem_free(leaving->pulse);
+	synq_mem_free(leaving);
 }
 
 int
-synq_kafka_destroy(rd_kafka_t **rk, uint32_t limit_ms)
+synq_kafka_destroy(
+    rd_kafka_t **rk, struct synq_kafka_pulse *pulse, uint32_t limit_ms)
 {
 	struct synq_kafka_task *task;
+	struct leaving *leaving;
 	int gone;
 
-	if (*rk == NULL)
+	if (*rk == NULL) {
+		synq_mem_free(pulse);
 		return 1;
-	task = synq_kafka_task_start(NULL, run_destroy, *rk);
+	}
+	leaving = synq_mem_new(sizeof(*leaving));
+	*leaving = (struct leaving){ .rk = *rk, .pulse = pulse };
+	task = synq_kafka_task_start(NULL, run_destroy, leaving);
 	gone = synq_kafka_task_end(&task, limit_ms);
 	if (!gone)
 		synq_kafka_task_leave(&task);

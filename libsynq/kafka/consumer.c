@@ -30,6 +30,8 @@
 #define GAP_WAIT_MS 100
 #define END_POLL_MS 10
 #define DESTROY_LIMIT_MS 1000
+/* The first librdkafka that destroys a member which was never assigned. */
+#define DESTROYS_ANY 0x020300ff
 
 /* A fatal error has an event, but not in every state: so it is asked for. */
 static void
@@ -363,11 +365,26 @@ leave(struct synq_consumer *c, uint32_t limit_ms)
 	}
 }
 
+/*
+ * Before 2.3.0 librdkafka aborts when its cooperative assignor was chosen and
+ * has no state yet, which is so between joining and the first assignment: then
+ * the handle, which has left the group and has nothing more to say, is left to
+ * the process's end.
+ */
+static void
+destroy(struct synq_consumer *c)
+{
+	if (c->rk != NULL && !c->was_assigned &&
+	    rd_kafka_version() < DESTROYS_ANY)
+		c->rk = NULL;
+	else
+		synq_kafka_destroy(&c->rk, c->pulse, DESTROY_LIMIT_MS);
+}
+
 void
 synq_consumer_free(struct synq_consumer **c_ptr, uint32_t limit_ms)
 {
 	struct synq_consumer *c = *c_ptr;
-	int gone = 1;
 
 	if (c == NULL)
 		return;
@@ -377,12 +394,10 @@ synq_consumer_free(struct synq_consumer **c_ptr, uint32_t limit_ms)
 	group_drop_all(c);
 	synq_kafka_deafen(&c->queue);
 	synq_kafka_deafen(&c->answers);
-	gone = synq_kafka_destroy(&c->rk, DESTROY_LIMIT_MS);
+	destroy(c);
 	offsets_done(c);
 	synq_timer_free(&c->tick);
 	synq_wake_free(&c->wake);
-	if (gone)
-		synq_mem_free(c->pulse);
 	synq_kafka_config_done(&c->config);
 	synq_mem_free(c->group);
 	synq_mem_free(c);

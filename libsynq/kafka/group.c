@@ -106,6 +106,7 @@ static void
 on_assigned(
     struct synq_consumer *c, const rd_kafka_topic_partition_list_t *list)
 {
+	c->was_assigned = 1;
 	accept_assignment(c);
 	for (int i = 0; i < list->cnt; i++) {
 		const rd_kafka_topic_partition_t *each = &list->elems[i];

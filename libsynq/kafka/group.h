@@ -73,8 +73,9 @@ struct synq_consumer {
 	int committing; /* a commit is under way */
 	uint64_t commit_until_us;
 	uint64_t commit_again_us;
-	uint64_t lost; /* partitions lost so far */
-	int fatal;     /* on_fatal has run */
+	uint64_t lost;    /* partitions lost so far */
+	int fatal;        /* on_fatal has run */
+	int was_assigned; /* the group gave us something, or nothing, once */
 	int closing;
 	struct synq_series *rebalances; /* NULL without metrics, as these */
 	struct synq_series *commits;

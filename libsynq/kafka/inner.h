@@ -73,9 +73,11 @@ void synq_kafka_deafen(rd_kafka_queue_t **queue);
 
 /*
  * Destroy *${rk} in a thread and wait for at most ${limit_ms}; sets it to NULL.
- * Returns 1 if it is gone, 0 if it is left to the process's end.
+ * ${pulse}, which may be NULL, is freed when it is gone.  Returns 1 if it is, 0
+ * if it is left to itself, at most until the process's end.
  */
-int synq_kafka_destroy(rd_kafka_t **rk, uint32_t limit_ms);
+int synq_kafka_destroy(
+    rd_kafka_t **rk, struct synq_kafka_pulse *pulse, uint32_t limit_ms);
 
 /*
  * The series ${id} of the metrics in ${config} with the ${labels} of its row;

@@ -3,7 +3,10 @@
  * a time lies, of all streams that wait, in at most three requests.  A stream
  * of a partition that is already in the question waits for the next one.
  *
- * Failure modes: no answer: all are asked again AGAIN_US later.
+ * Failure modes: no answer: all are asked again AGAIN_US later.  A broker that
+ * has just come back says that nobody leads a partition; librdkafka keeps that
+ * until its next refresh, which may be minutes away, and answers from it: so
+ * the topic is asked for anew.
  */
 
 #include <string.h>
@@ -16,6 +19,45 @@
 /* Kafka's names for the first offset and the end, in place of a time. */
 #define TIME_OF_END (-1)
 #define TIME_OF_FIRST (-2)
+
+/* Let ${rk} learn anew who leads what of ${topic}; on the task's thread. */
+static void
+refresh(rd_kafka_t *rk, const char *topic)
+{
+	const struct rd_kafka_metadata *found;
+	rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, topic, NULL);
+
+	if (rkt == NULL)
+		return;
+	if (rd_kafka_metadata(rk, 0, rkt, &found, ANSWER_LIMIT_MS) ==
+	    RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_metadata_destroy(found);
+	rd_kafka_topic_destroy(rkt);
+}
+
+/* A broker's word, not its silence, made the ${i}th of ${list} fail. */
+static int
+is_refused(const rd_kafka_topic_partition_list_t *list, int i)
+{
+	return list->elems[i].err > RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* Refresh each topic of which a partition in ${list} was refused. */
+static void
+refresh_refused(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *list)
+{
+	for (int i = 0; i < list->cnt; i++) {
+		const char *topic = list->elems[i].topic;
+		int before = 0;
+
+		while (before < i &&
+		       (!is_refused(list, before) ||
+			   strcmp(list->elems[before].topic, topic) != 0))
+			before++;
+		if (before == i && is_refused(list, i))
+			refresh(rk, topic);
+	}
+}
 
 /* On the task's thread. */
 static void
@@ -31,6 +73,7 @@ run_lookup(void *ctx)
 	if (lookup->rc == RD_KAFKA_RESP_ERR_NO_ERROR && lookup->time->cnt > 0)
 		lookup->rc = rd_kafka_offsets_for_times(
 		    lookup->rk, lookup->time, ANSWER_LIMIT_MS);
+	refresh_refused(lookup->rk, lookup->first);
 }
 
 static void

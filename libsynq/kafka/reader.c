@@ -353,7 +353,7 @@ synq_reader_free(struct synq_reader **reader_ptr, uint32_t limit_ms)
 		    SYNQ_CONTAINER(link, struct synq_reader_handle, link);
 
 		synq_kafka_deafen(&handle->queue);
-		synq_kafka_destroy(&handle->rk, DESTROY_LIMIT_MS);
+		synq_kafka_destroy(&handle->rk, NULL, DESTROY_LIMIT_MS);
 		synq_mem_free(handle);
 	}
 	synq_kafka_task_leave(&reader->task);

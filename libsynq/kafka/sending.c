@@ -445,5 +445,5 @@ sending_end(struct synq_producer *p)
 	}
 	drop_topics(p);
 	synq_kafka_deafen(&p->queue);
-	return synq_kafka_destroy(&p->rk, END_LIMIT_MS);
+	return synq_kafka_destroy(&p->rk, NULL, END_LIMIT_MS);
 }

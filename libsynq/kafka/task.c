@@ -3,11 +3,13 @@
  * call, marks itself finished and wakes the loop; the owner then ends it.
  *
  * Failure modes: a call that never returns (rd_kafka_destroy may hang) is left
- * alone; its thread and memory go with the process.  It has a descriptor of
- * its own for the wake-up, so that the owner may free the original.
+ * alone; its thread and memory go when it does, or with the process.  It has a
+ * descriptor of its own for the wake-up, so that the owner may free the
+ * original.
  */
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,8 +18,13 @@
 #include "kafka/inner.h"
 #include "loop/loop.h"
 
+/* Whoever is second, the thread at its end or the owner who leaves it, frees.
+ */
+enum { TASK_BOTH, TASK_ALONE };
+
 struct synq_kafka_task {
 	pthread_t thread;
+	atomic_int who;
 	void (*run)(void *ctx);
 	void *ctx;
 	int wake_fd; /* -1 = none */
@@ -36,6 +43,8 @@ thread_main(void *ctx)
 		close(task->wake_fd);
 	}
 	(void)written;
+	if (atomic_exchange(&task->who, TASK_ALONE) == TASK_ALONE)
+		synq_mem_free(task);
 	return NULL;
 }
 
@@ -85,5 +94,7 @@ synq_kafka_task_leave(struct synq_kafka_task **task)
 	if (*task == NULL)
 		return;
 	pthread_detach((*task)->thread);
+	if (atomic_exchange(&(*task)->who, TASK_ALONE) == TASK_ALONE)
+		synq_mem_free(*task);
 	*task = NULL;
 }

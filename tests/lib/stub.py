@@ -1,6 +1,7 @@
 """The stub provider as a child process, and what it has on record."""
 
 import json
+import os
 import pathlib
 import random
 import signal
@@ -10,6 +11,8 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Of a sanitizer's build, for tests/tsan/run.
+PROGRAMS = pathlib.Path(os.environ.get("SYNQ_TEST_PROGRAMS", ROOT / "build"))
 
 
 def free_port():
@@ -33,7 +36,7 @@ class Stub:
         self.key = key
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        words = [str(ROOT / "build" / "stub-provider")]
+        words = [str(PROGRAMS / "stub-provider")]
         words += ["--port", str(self.port), "--record", str(self.record), "--key", str(key)]
         for name, plan in models.items():
             words += ["--model", f"{name}:{plan}" if plan else name]

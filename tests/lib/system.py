@@ -19,10 +19,10 @@ import time
 
 import psycopg
 
-from stub import Stub
+from stub import PROGRAMS, Stub
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SYNQ = ROOT / "build" / "synq"
+SYNQ = PROGRAMS / "synq"
 KEY = re.compile(r"synq_(?:live|test)_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}")
 
 # What tests would otherwise wait for.

@@ -16,8 +16,8 @@ from conftest import client
 from crowd import uuid_of
 from jobs import content, error, order, result, submit
 from outage import STORES, Health, Outage
-from stub import free_port
-from system import ROOT, System, wait_for
+from stub import PROGRAMS, free_port
+from system import System, wait_for
 from traffic import Traffic, check_ended_once
 
 MODES = ("gone", "mute")
@@ -274,7 +274,7 @@ class Own:
         self.log = open(system.dir / "log" / f"{self.name}.log", "ab")
         words = [word for one in (*system.settings, *words) for word in ("-X", one)]
         self.process = subprocess.Popen(
-            [ROOT / "build" / f"synq-{program}", "--dir", system.dir, "--name", self.name, *words],
+            [PROGRAMS / f"synq-{program}", "--dir", system.dir, "--name", self.name, *words],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
     def end(self):
@@ -289,6 +289,15 @@ class Own:
 def start_all(system, port):
     return [Own(system, "intake", f"intake.port={port}"),
             Own(system, "dispatcher"), Own(system, "recorder")]
+
+
+def wait_until_ready(programs, limit_s):
+    try:
+        wait_for("they are ready", limit_s, lambda: all(
+            one.health.ready()[0] for one in programs))
+    except AssertionError as error:
+        said = "".join(f"\n{one.name}: {one.health.ready()[1]}" for one in programs)
+        raise AssertionError(f"{error}{said}") from None
 
 
 @pytest.mark.parametrize("mode,names", [
@@ -318,8 +327,7 @@ def test_started_while_away(system, outage, mode, names):
                 time.sleep(3)
                 assert not any(one.health.ready()[0] for one in programs)
         outage.wait_until_back(*names)
-        wait_for("they are ready", 30, lambda: all(
-            one.health.ready()[0] for one in programs))
+        wait_until_ready(programs, 30)
         with client(f"http://127.0.0.1:{port}", system.one.key) as api:
             assert content(chat(api, "after the start")) == "stub:after the start"
             job = submit(api, text="recorded")

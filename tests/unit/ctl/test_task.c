@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <signal.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -144,7 +145,12 @@ test_task_that_is_cancelled_never_ends(void **state)
 {
 	struct fixture *fixture = *state;
 	int status;
+	int own = pidfd_open(getpid(), 0);
 
+	/* A kernel, or valgrind in its place, that does not know them. */
+	if (own < 0)
+		skip();
+	close(own);
 	run(fixture, hang, 2);
 	task_cancel(&fixture->task);
 	assert_true(waitpid(-1, &status, 0) > 0);

@@ -191,6 +191,17 @@ turn(struct fixture *f, int times)
 		synq_loop_turn(f->loop, 1);
 }
 
+static inline void
+wait_for_connections(struct fixture *f, size_t count)
+{
+	uint64_t until_us = synq_clock_mono_us() + 10000000;
+
+	while (synq_httpd_connections(f->httpd) != count &&
+	       synq_clock_mono_us() < until_us)
+		turn(f, 1);
+	assert_int_equal(synq_httpd_connections(f->httpd), count);
+}
+
 /* ---- the client ---- */
 
 static inline int

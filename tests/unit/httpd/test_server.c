@@ -437,8 +437,7 @@ test_too_large_body_is_told_though_the_client_sends_all(
 	assert_int_equal(end, 1);
 	assert_int_equal(f.bodies, 0);
 	close(fd);
-	turn(&f, 3);
-	assert_int_equal(synq_httpd_connections(f.httpd), 0);
+	wait_for_connections(&f, 0);
 
 	f.limit_bytes = 10;
 	check(&f, "POST /now HTTP/1.1\r\n" HOST "Content-Length: 11\r\n\r\n",

@@ -25,6 +25,7 @@
 
 #define TOPIC "requests"
 #define RECORDS 20
+#define SYNC_GROUP 14 /* its number in Kafka's protocol */
 
 struct fixture {
 	struct synq_loop *loop;
@@ -301,6 +302,32 @@ test_leaving_a_dead_cluster_ends(void **state)
 	assert_int_equal(f->revoked, f->assigned);
 }
 
+/* librdkafka 2.0.2 aborts when a member is destroyed that has joined and was
+ * never assigned anything: a program that is told to end while its group
+ * rebalances for the first time. */
+static void
+test_leaving_before_the_first_assignment_ends(void **state)
+{
+	static const rd_kafka_resp_err_t again[] = {
+		RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
+		RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
+		RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
+		RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
+		RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
+		RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS
+	};
+	struct fixture *f = *state;
+
+	rd_kafka_mock_push_request_errors_array(
+	    f->mock, SYNC_GROUP, SYNQ_COUNT(again), again);
+	join(f);
+	/* The mock waits three seconds for others before it lets us join. */
+	idle(f, 5000);
+	assert_int_equal(f->assigned, 0);
+	synq_consumer_free(&f->consumer, 2000);
+	assert_null(f->consumer);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -312,6 +339,7 @@ main(void)
 		CASE(test_last_commit_is_made_while_leaving),
 		CASE(test_question_about_what_is_not_ours_is_dropped),
 		CASE(test_leaving_a_dead_cluster_ends),
+		CASE(test_leaving_before_the_first_assignment_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

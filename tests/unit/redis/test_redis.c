@@ -20,7 +20,7 @@
 #include "loop/loop.h"
 #include "redis/redis.h"
 
-#define LIMIT_MS 300
+#define LIMIT_MS 1000
 #define MAX_QUEUED 4
 #define PING "*1\r\n$4\r\nPING\r\n"
 #define GET "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"
@@ -344,13 +344,13 @@ test_silent_server_fails_commands_in_time(void **state)
 
 	(void)state;
 	assert_int_equal(get(&outcome), 0);
-	while (!outcome.told && synq_clock_mono_us() - before_us < 3000000)
+	while (!outcome.told && synq_clock_mono_us() - before_us < 6000000)
 		synq_loop_turn(loop, 10);
 
 	assert_int_equal(outcome.told, 1);
 	assert_int_equal(outcome.rc, -SYNQ_E_UNCERTAIN);
 	assert_in_range(synq_clock_mono_us() - before_us, LIMIT_MS * 1000,
-	    LIMIT_MS * 1000 + 500000);
+	    LIMIT_MS * 1000 + 2000000);
 	assert_int_equal(synq_redis_healthy(redis), 0);
 	assert_int_equal(get(&outcome), -SYNQ_E_UNAVAILABLE);
 

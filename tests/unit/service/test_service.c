@@ -198,7 +198,7 @@ noted(struct fixture *fixture, const char *member)
 	int64_t number = 0;
 	int tries;
 
-	for (tries = 0; tries < 500; tries++) {
+	for (tries = 0; tries < 3000; tries++) {
 		if (read_in(fixture, "run/toy-1.json", fixture->note,
 			sizeof(fixture->note)) != NULL)
 			break;
@@ -392,7 +392,7 @@ wait_for_log(struct fixture *fixture, const char *text)
 {
 	int tries;
 
-	for (tries = 0; tries < 500; tries++) {
+	for (tries = 0; tries < 3000; tries++) {
 		const char *log = read_in(
 		    fixture, "log", fixture->answer, sizeof(fixture->answer));
 
