@@ -198,7 +198,10 @@ def test_what_is_killed_is_started_again(shared, name):
     shared.wait(f"{name} is back", lambda: is_ready(shared, name, before["pid"]))
 
     after = shared.rows()[name]
-    assert after["restarts"] == before["restarts"] + 1
+    times = after["restarts"] - before["restarts"]
+    # While its orphans have not noticed that they are, PostgreSQL refuses to
+    # start on their shared memory.
+    assert times == 1 or name == "postgresql" and times > 1
     assert after["port"] == before["port"]
     for other in SERVERS + PROGRAMS:
         shared.wait(f"{other} is ready", lambda: is_ready(shared, other))
