@@ -47,6 +47,9 @@ def start(folder, count, **variables):
     return subprocess.Popen(
         [str(ROOT / "compose" / "run")], stdin=subprocess.DEVNULL, stdout=log,
         stderr=log, start_new_session=True,
+        # Bash cannot trap what was ignored when it began, as it is for what a
+        # script starts in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         env=clean | {"SYNQ_RUN_DIR": str(folder),
                      "SYNQ_RUN_REQUESTS": str(count)} | variables)
 
