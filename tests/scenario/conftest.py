@@ -27,6 +27,13 @@ MODELS = {
 numbers = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items):
+    """Those with installations of their own come first: the common one, which
+    stays until the end, does not run beside them."""
+    items.sort(key=lambda item: "system" in item.fixturenames
+               and not hasattr(item.module, "system"))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield

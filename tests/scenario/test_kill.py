@@ -1,8 +1,10 @@
-"""SIGKILL in the middle of the work, one program after the other; the
-supervisor starts each again.  Nothing is lost, nothing is answered twice, and
-only the calls that were in flight are made again, on record.
+"""Thousands of jobs of many organizations through two of everything: first in
+peace, then with SIGKILL in the middle of the work, one program after the other;
+the supervisor starts each again.  Nothing is lost, nothing is answered twice,
+all books agree, and only the calls that were in flight are made again, on
+record.
 
-SYNQ_TEST_JOBS sets how many jobs (20,000).
+SYNQ_TEST_JOBS sets how many jobs (20,000), SYNQ_TEST_ORGANIZATIONS of whom (64).
 """
 
 import os
@@ -14,12 +16,14 @@ from crowd import Books, Crowd
 from system import System, wait_for
 
 JOBS = int(os.environ.get("SYNQ_TEST_JOBS", "20000"))
-ORGANIZATIONS = 64
+ORGANIZATIONS = int(os.environ.get("SYNQ_TEST_ORGANIZATIONS", "64"))
+MODELS = {"fast": "lat=1-20"} | dict.fromkeys(("killed", "restarted", "servers"), "lat=20-60")
 
 
 @pytest.fixture(scope="module")
 def pair():
-    with System(dict.fromkeys(("killed", "restarted", "servers"), "lat=20-60")) as system:
+    """Two intakes, two dispatchers, two recorders."""
+    with System(MODELS) as system:
         for program in ("intake", "dispatcher", "recorder"):
             system.scale(program, 2)
         system.organizations = [
@@ -49,6 +53,22 @@ class Killer(threading.Thread):
                     for row in self.system.processes()))
         except BaseException as error:
             self.error = error
+
+
+@pytest.mark.timeout(240)
+def test_every_job_ends_once_and_the_books_agree(pair):
+    crowd = Crowd(pair.ports, pair.organizations, JOBS, "fast", keyed=False)
+    crowd.run()
+    print(f"{JOBS} jobs in {crowd.submitted_s:.1f} of {crowd.took_s:.1f} s, repeated: {dict(crowd.repeated)}")
+
+    books = Books(pair, crowd)
+    books.check_all_succeeded_once()
+    books.check_calls_are_on_record()
+    assert books.repeats() == 0
+    assert books.unsent() == set()
+    assert set(crowd.repeated) <= {202}, "nothing was to be refused"
+    assert {row[2] for row in books.attempts.values()} == {"succeeded"}
+    assert [row["restarts"] for row in pair.processes()] == [0] * 9
 
 
 @pytest.mark.timeout(300)
