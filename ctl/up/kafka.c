@@ -117,13 +117,13 @@ archive_paths(
 	synq_buf_printf(own, "%s/kafka/%s", place->data, name);
 }
 
-/* The flag that uses the archive, or makes it at the next stop. */
+/* The flag that uses the archive; NULL while there is none. */
 static const char *
-archive_flag(const struct place *place, struct synq_arena *arena)
+archive_in_use(const struct place *place, struct synq_arena *arena)
 {
 	struct synq_buf shared;
 	struct synq_buf own;
-	const char *flag;
+	const char *flag = NULL;
 
 	archive_paths(place, &shared, &own);
 	if (place_account_can(place, shared.data, R_OK))
@@ -132,12 +132,21 @@ archive_flag(const struct place *place, struct synq_arena *arena)
 	else if (place_account_can(place, own.data, R_OK))
 		flag = synq_arena_printf(
 		    arena, "-XX:SharedArchiveFile=%s", own.data);
-	else
+	synq_buf_done(&shared);
+	synq_buf_done(&own);
+	return flag;
+}
+
+/* The flag that uses the archive, or makes it at the next stop. */
+static const char *
+archive_flag(const struct place *place, struct synq_arena *arena)
+{
+	const char *flag = archive_in_use(place, arena);
+
+	if (flag == NULL)
 		flag = synq_arena_printf(arena,
 		    "-XX:ArchiveClassesAtExit=%s/kafka/classes.new",
 		    place->data);
-	synq_buf_done(&shared);
-	synq_buf_done(&own);
 	return flag;
 }
 
@@ -204,7 +213,7 @@ format(const struct site *site, struct synq_err *err)
 	if (access(mark, F_OK) == 0)
 		goto out;
 	arena = synq_arena_new(4096, 1024 * 1024);
-	add_java(place, &order, arena, NULL);
+	add_java(place, &order, arena, archive_in_use(place, arena));
 	child_word(&order, "kafka.tools.StorageTool");
 	child_word(&order, "format");
 	child_word(&order, "-t");
