@@ -114,8 +114,9 @@ def traffic_of(system, pause_s):
 
 def check(system, traffic, revoked_before):
     accepted = traffic.accepted()
-    refused = [answer.status for _, _, answer in traffic.answers
-               if answer is not None and answer.status != 202]
+    refusals = [answer for _, _, answer in traffic.answers
+                if answer is not None and answer.status != 202]
+    refused = [answer.status for answer in refusals]
     stalls = broker_stalls(system)
     print(f"{len(accepted)} accepted, {len(traffic.long)} of them long; {len(refused)} refused, "
           f"{len(traffic.answers) - len(accepted) - len(refused)} cut off; "
@@ -123,7 +124,7 @@ def check(system, traffic, revoked_before):
     assert traffic.long
     check_ended_once(system, accepted, 4 * LONG_S)
     lost = events(system, "partition.lost")
-    print(f"{lost} partitions lost")
+    print(f"{lost} partitions lost; refused: {[answer.body[:200] for answer in refusals[:5]]}")
     assert stalls or (lost == 0 and refused == [])
     assert set(refused) <= {503}
     assert events(system, "service.drain_cut") == 0
