@@ -27,11 +27,23 @@ MODELS = {
 numbers = itertools.count(1)
 
 
-def pytest_collection_modifyitems(items):
-    """Those with installations of their own come first: the common one, which
-    stays until the end, does not run beside them."""
-    items.sort(key=lambda item: "system" in item.fixturenames
-               and not hasattr(item.module, "system"))
+# Those that start installations of their own.
+OWN = ("test_kill", "test_rebalance", "test_run", "test_stores", "test_straggler")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--worlds", choices=("own", "common"), help=(
+        "only tests with installations of their own, or only the others"))
+
+
+def pytest_collection_modifyitems(config, items):
+    """The common installation stays until the end: it does not run beside
+    those that some tests have for themselves."""
+    parts = {"own": [], "common": []}
+    for item in items:
+        parts["own" if item.module.__name__ in OWN else "common"].append(item)
+    wanted = config.getoption("worlds")
+    items[:] = parts["own"] + parts["common"] if wanted is None else parts[wanted]
 
 
 @pytest.hookimpl(hookwrapper=True)
