@@ -210,13 +210,9 @@ assign_on_committed(
 		.events = { assign_on_peek, assign_peek_end },
 		.ctx = assignment,
 	};
-	int64_t low;
-	int64_t high;
 
 	(void)rc; /* the consumer retries errors itself */
-	synq_consumer_watermarks(
-	    dispatcher->consumer, peek.topic, partition->number, &low, &high);
-	if (partition_restore(partition, offset, metadata, high) != 0)
+	if (partition_restore(partition, offset, metadata) != 0)
 		assign_log(
 		    SYNQ_LOG_ERROR, "partition.map_corrupt", partition, offset);
 	if (offset >= 0) {

@@ -77,14 +77,18 @@ partition_free(struct partition **partition, int lost)
 }
 
 int
-partition_restore(struct partition *partition, int64_t offset,
-    struct synq_slice metadata, int64_t high)
+partition_restore(
+    struct partition *partition, int64_t offset, struct synq_slice metadata)
 {
 	if (offset < 0) {
 		partition->track = synq_track_new(0);
 		return 0;
 	}
-	return synq_track_restore(offset, metadata, high, &partition->track);
+	/*
+	 * Where the log ends is not asked: what the consumer last heard of a
+	 * partition that comes back is older than what others did meanwhile.
+	 */
+	return synq_track_restore(offset, metadata, -1, &partition->track);
 }
 
 int64_t

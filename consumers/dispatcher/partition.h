@@ -54,12 +54,12 @@ struct partition *partition_new(
 void partition_free(struct partition **partition, int lost);
 
 /*
- * The group has committed ${offset} (-1 = nothing) with ${metadata}; the log
- * ends at ${high} (-1 = unknown).  Returns 0, or CORRUPT if the metadata said
- * nothing usable: then everything from the offset on is known by results only.
+ * The group has committed ${offset} (-1 = nothing) with ${metadata}.  Returns
+ * 0, or CORRUPT if the metadata said nothing usable: then everything from the
+ * offset on is known by results only.
  */
-int partition_restore(struct partition *partition, int64_t offset,
-    struct synq_slice metadata, int64_t high);
+int partition_restore(
+    struct partition *partition, int64_t offset, struct synq_slice metadata);
 
 /* Where to start to read requests; -1 = the first that is kept. */
 int64_t partition_start_at(const struct partition *partition);

@@ -128,6 +128,7 @@ def check(system, traffic, revoked_before):
     assert stalls or (lost == 0 and refused == [])
     assert set(refused) <= {503}
     assert events(system, "service.drain_cut") == 0
+    assert events(system, "partition.map_corrupt") == 0
     assert events(system, "partition.revoked") > revoked_before, "nothing changed hands"
 
 

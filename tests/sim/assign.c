@@ -36,7 +36,6 @@ assign_deliver(struct sim *sim, struct event *event)
 	if (part->epoch != event->epoch)
 		return;
 	part->serving = 0;
-	part->high = part->tape->end;
 	while (left-- > 0 && part->state == PART_STARTED && !part->full &&
 	       part->index < part->tape->count) {
 		const struct entry *entry = &part->tape->entries[part->index++];
@@ -236,13 +235,17 @@ assign_on_committed(struct sim *sim, struct event *event)
 {
 	struct part *part = event->object;
 	const struct committed *committed = &sim->group.committed[part->source];
+	size_t chars = committed->chars;
 	struct event *peek;
 	int rc;
 
 	if (part->epoch != event->epoch)
 		return;
+	/* Now and then somebody else's commit, which we cannot read. */
+	if (chars > 0 && sim_chance(sim, 2))
+		chars--;
 	rc = partition_restore(part->partition, committed->offset,
-	    synq_slice_of(committed->text, committed->chars), part->high);
+	    synq_slice_of(committed->text, chars));
 	if (rc != 0 && sim->wrong == WRONG_DECODE_DONE) {
 		synq_track_free(&part->partition->track);
 		part->partition->track = synq_track_new(part->tape->end);

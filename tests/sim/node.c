@@ -225,7 +225,6 @@ node_gone(struct node *node)
 		node->parts[s].partition = NULL;
 		node->parts[s].results.open = 0;
 		node->parts[s].cancels.open = 0;
-		node->parts[s].high = -1;
 	}
 	core_free(&node->core);
 	group_expel_at(node, node->sim->now + SESSION_US);

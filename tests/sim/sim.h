@@ -209,7 +209,6 @@ struct part {
 	int results_done;
 	int cancels_done;
 	int64_t oldest_at;
-	int64_t high; /* the log's end as last heard; -1 = never */
 	uint32_t newest, sent, stored;
 	int64_t offset;
 	size_t chars;

@@ -88,7 +88,6 @@ world_build(struct sim *sim)
 			node->parts[s].node = node;
 			node->parts[s].source = s;
 			node->parts[s].tape = &sim->requests[s];
-			node->parts[s].high = -1;
 		}
 		event_at(sim,
 		    sim->now +

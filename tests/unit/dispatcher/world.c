@@ -181,7 +181,7 @@ world_assign(struct world *world, int64_t offset, const char *metadata)
 	world->partition =
 	    partition_new(world->core, SYNQ_SOURCE_INTERACTIVE, 3);
 	assert_int_equal(0, partition_restore(world->partition, offset,
-				synq_slice_text(metadata), -1));
+				synq_slice_text(metadata)));
 }
 
 int
