@@ -15,15 +15,25 @@
  * without a pause.  A flight that has not landed after HOLD_US may be one to a
  * broker that is gone; then as many more go, for the others may be well.
  *
+ * The first record of a partition goes alone, and nothing follows until it is
+ * acknowledged.  A broker takes any sequence number from a producer that it
+ * does not know there (also one that it forgot, after producer.id.expiration.ms
+ * of silence, a day by default).  When the first of two requests fails and the
+ * second is taken, librdkafka 2.0.2 reports the first as taken too, although it
+ * is in no log.
+ *
  * Failure modes: the handle takes no more (QUEUE_FULL) or does not know the
  * topic now: the rest waits with those that are tried again (give_waiting).
  */
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "kafka/sending.h"
 
 #define OUT_PER_BROKER 2
 #define HOLD_US 20000
+/* After so long a silence the broker may not know us any more. */
+#define KNOWN_US 3600000000ULL
 
 /* A call that the loop will make; the producer may be gone by then. */
 struct flight {
@@ -81,6 +91,22 @@ flow_remove(struct synq_producer *p, struct synq_record *r)
 		synq_list_remove(&p->ready, &lane->ready);
 }
 
+int
+flow_may_go(const struct synq_record *r)
+{
+	const struct synq_lane *lane = r->topic->lanes[r->partition];
+
+	return lane->out == 0 ||
+	       (lane->landed_us != 0 &&
+		   synq_clock_mono_us() < lane->landed_us + KNOWN_US);
+}
+
+void
+flow_landed(const struct synq_record *r)
+{
+	r->topic->lanes[r->partition]->landed_us = synq_clock_mono_us();
+}
+
 void
 flow_out(struct synq_producer *p, struct synq_record *r)
 {
@@ -102,27 +128,38 @@ flow_back(struct synq_producer *p, struct synq_record *r)
 	make_ready(p, lane);
 }
 
+static void
+reset_lane(struct synq_lane *lane)
+{
+	lane->out = 0;
+	lane->landed_us = 0;
+}
+
 void
 flow_reset(struct synq_producer *p)
 {
 	for (size_t i = 0; i < p->topic_count; i++)
 		for (int32_t k = 0; k < p->topics[i].partitions; k++)
-			p->topics[i].lanes[k]->out = 0;
+			reset_lane(p->topics[i].lanes[k]);
 	p->lanes_out = 0;
 }
 
-/* Give all that is fresh on ${lane}; it is not ready any more. */
+/* Give what is fresh on ${lane} and may go; it is not ready any more. */
 static void
 give_lane(struct synq_producer *p, struct synq_lane *lane)
 {
 	struct synq_link *link;
+	struct synq_record *r;
 
 	synq_list_remove(&p->ready, &lane->ready);
 	/* Those that are tried again come first. */
 	while (p->state == SENDING_OPEN && p->again_us == 0 &&
-	       (link = synq_list_first(&lane->fresh)) != NULL)
-		sending_give_or_settle(
-		    p, SYNQ_CONTAINER(link, struct synq_record, fresh));
+	       (link = synq_list_first(&lane->fresh)) != NULL) {
+		r = SYNQ_CONTAINER(link, struct synq_record, fresh);
+		if (!flow_may_go(r))
+			break;
+		sending_give_or_settle(p, r);
+	}
 }
 
 /* Give until ${most} partitions have a flight out. */

@@ -34,6 +34,7 @@ struct synq_lane {
 	struct synq_list fresh;   /* of them, those never given to a handle */
 	struct synq_link ready;   /* on the producer's: fresh, and none out */
 	size_t out;               /* with the handle */
+	uint64_t landed_us;       /* the handle's last acknowledged one; 0 */
 	int64_t acked;
 };
 
@@ -128,6 +129,12 @@ void flow_add(struct synq_producer *p, struct synq_record *r);
 
 /* ${r} is not fresh any more. */
 void flow_remove(struct synq_producer *p, struct synq_record *r);
+
+/* 1 if ${r} may be given to the handle now, 0 if one before it must land. */
+int flow_may_go(const struct synq_record *r);
+
+/* ${r} was acknowledged. */
+void flow_landed(const struct synq_record *r);
 
 /* The handle of ${p} has ${r} now. */
 void flow_out(struct synq_producer *p, struct synq_record *r);

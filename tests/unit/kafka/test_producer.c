@@ -299,6 +299,48 @@ test_sequence_error_costs_no_record(void **state)
 	    counted(f, SYNQ_M_KAFKA_PRODUCER_REBUILDS_TOTAL, NULL), 1);
 }
 
+/* How many records the log of partition 0 holds. */
+static int64_t
+in_log(struct fixture *f)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	int64_t low = -1, high = -1;
+	rd_kafka_t *rk;
+
+	rd_kafka_conf_set(conf, "bootstrap.servers",
+	    rd_kafka_mock_cluster_bootstraps(f->mock), NULL, 0);
+	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
+	assert_non_null(rk);
+	assert_int_equal(
+	    rd_kafka_query_watermark_offsets(rk, TOPIC, 0, &low, &high, 5000),
+	    RD_KAFKA_RESP_ERR_NO_ERROR);
+	rd_kafka_destroy(rk);
+	return high - low;
+}
+
+/*
+ * A broker takes any number from a producer that it does not know.  If the
+ * first request fails and the second does not, librdkafka believes that the
+ * first was taken as well: so nothing may follow the first record of a
+ * partition until that is acknowledged.
+ */
+static void
+test_first_record_that_fails_is_not_taken_for_written(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, 30000, 0);
+	rd_kafka_mock_broker_set_rtt(f->mock, 1, 100);
+	rd_kafka_mock_push_request_errors(f->mock, API_PRODUCE, 1,
+	    RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+	/* A request holds no two of them. */
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(send_bytes(f, 9000), 0);
+	assert_true(turn_until(f, is_answered, 20000));
+	assert_int_equal(f->acks, 5);
+	assert_int_equal(in_log(f), 5);
+}
+
 static void
 test_broken_producer_takes_records_meanwhile(void **state)
 {
@@ -387,6 +429,7 @@ main(void)
 		CASE(test_record_without_a_broker_is_unavailable_in_time),
 		CASE(test_result_waits_for_the_broker),
 		CASE(test_sequence_error_costs_no_record),
+		CASE(test_first_record_that_fails_is_not_taken_for_written),
 		CASE(test_broken_producer_takes_records_meanwhile),
 		CASE(test_end_answers_every_record),
 		CASE(test_end_takes_no_record_from_an_answer),
