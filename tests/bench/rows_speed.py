@@ -295,7 +295,7 @@ def system(bench):
             done_before = rows(pg)
             alone = Alone(MEASURED, mine)
             used = shares_of(world, shares)
-            report = world.load(connections=256, warmup=0, seconds=bench.seconds(8)).wait()
+            report = world.load(connections=1000, warmup=0, seconds=bench.seconds(8)).wait()
             check_all_good(report, "system")
             wanted = done_before + report["good_total"]
             wait_for(f"{wanted:,} results stored", 300,
