@@ -128,11 +128,9 @@ core_stepped(struct core *core, int64_t step_us)
 	struct synq_heap_node *node;
 
 	synq_heap_init(&core->timers);
-	for (size_t i = 0; i < before.count; i++) {
-		node = before.nodes[i];
-		node->place = 0;
-		work_stepped(SYNQ_CONTAINER(node, struct work, timer),
-		    node->key, step_us);
+	while ((node = synq_heap_first(&before)) != NULL) {
+		synq_heap_remove(&before, node);
+		work_stepped(SYNQ_CONTAINER(node, struct work, timer), step_us);
 	}
 	synq_heap_done(&before);
 	gate_stepped(core, step_us);

@@ -219,10 +219,10 @@ work_wait(struct work *work, int64_t not_before_at)
 }
 
 void
-work_stepped(struct work *work, uint64_t key, int64_t step_us)
+work_stepped(struct work *work, int64_t step_us)
 {
 	const int64_t deadline_at = work->request.deadline_at;
-	int64_t at = (int64_t)key;
+	int64_t at = (int64_t)work->timer.key;
 
 	/* A deadline is a time of the day, all else is a time from now. */
 	if (work->state == WORK_WAITING || work->state == WORK_HELD)

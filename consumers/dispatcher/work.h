@@ -97,8 +97,9 @@ void work_queue(struct work *work);
 
 /* Let ${work} wait until ${not_before_at}. */
 void work_wait(struct work *work, int64_t not_before_at);
-/* The clock was set by ${step_us} while ${work} was to be woken at ${key}. */
-void work_stepped(struct work *work, uint64_t key, int64_t step_us);
+
+/* The clock was set by ${step_us}; ${work} was taken out of the timers. */
+void work_stepped(struct work *work, int64_t step_us);
 
 /* Let ${work} wait for the attempts in ${work}->opens. */
 void work_hold(struct work *work);

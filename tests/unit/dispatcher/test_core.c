@@ -417,16 +417,8 @@ static void
 test_core_remembers_how_often_an_attempt_failed(void **state)
 {
 	struct world *world = *state;
-	struct synq_outcome outcome =
-	    world_started_by(world, "dispatcher-2", 9);
 
-	world_take_over(world);
-	partition_outcome(world->partition, 7, &outcome);
-	outcome.kind = SYNQ_OUTCOME_FAILED;
-	outcome.not_before_at = world->now_at + 5LL * 1000000;
-	partition_outcome(world->partition, 8, &outcome);
-	partition_settle(world->partition);
-	world_read(world, 0, 1);
+	world_read_failed(world, world->now_at);
 	assert_int_equal(0, world->sent_count);
 	world->now_at += 6LL * 1000000;
 	(void)core_tick(world->core);

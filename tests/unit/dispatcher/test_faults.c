@@ -307,17 +307,8 @@ static void
 test_core_does_not_wait_for_another_clock(void **state)
 {
 	struct world *world = *state;
-	struct synq_outcome outcome =
-	    world_started_by(world, "dispatcher-2", 9);
 
-	world_take_over(world);
-	partition_outcome(world->partition, 7, &outcome);
-	outcome.kind = SYNQ_OUTCOME_FAILED;
-	outcome.ended_at = world->now_at + 3600 * SECOND_US;
-	outcome.not_before_at = outcome.ended_at + 5 * SECOND_US;
-	partition_outcome(world->partition, 8, &outcome);
-	partition_settle(world->partition);
-	world_read(world, 0, 1);
+	world_read_failed(world, world->now_at + 3600 * SECOND_US);
 	assert_int_equal(0, world->sent_count);
 	world->now_at += 6 * SECOND_US;
 	(void)core_tick(world->core);

@@ -346,6 +346,22 @@ world_take_over(struct world *world)
 	world_assign(world, 0, "");
 }
 
+void
+world_read_failed(struct world *world, int64_t ended_at)
+{
+	struct synq_outcome outcome =
+	    world_started_by(world, "dispatcher-2", 9);
+
+	world_take_over(world);
+	partition_outcome(world->partition, 7, &outcome);
+	outcome.kind = SYNQ_OUTCOME_FAILED;
+	outcome.ended_at = ended_at;
+	outcome.not_before_at = ended_at + 5LL * 1000000;
+	partition_outcome(world->partition, 8, &outcome);
+	partition_settle(world->partition);
+	world_read(world, 0, 1);
+}
+
 /* The life of ${instance} with the boot id of all ${boot}. */
 void
 world_life(struct world *world, const char *instance, uint8_t boot)

@@ -86,5 +86,10 @@ const struct sent *world_last(const struct world *world);
 /* A started record of job 1 at source offset 0, made by ${instance}. */
 struct synq_outcome world_started_by(
     const struct world *world, const char *instance, uint8_t boot);
+/*
+ * Read job 1, of which another's attempt failed at ${ended_at} by the other's
+ * clock, to be followed by the next after five seconds.
+ */
+void world_read_failed(struct world *world, int64_t ended_at);
 
 #endif
