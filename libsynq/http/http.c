@@ -171,12 +171,14 @@ static struct synq_http_call *
 take_call(struct synq_http *client)
 {
 	struct synq_http_multi *multi = choose_multi(client);
-	struct synq_link *link = multi ? synq_list_shift(&multi->kept) : NULL;
+	struct synq_link *link;
 
+	if (!multi)
+		return NULL;
+	link = synq_list_shift(&multi->kept);
 	if (link)
 		return SYNQ_CONTAINER(link, struct synq_http_call, link);
-	return multi ? synq_http_call_new(client, multi, client->user_agent)
-	             : NULL;
+	return synq_http_call_new(client, multi, client->user_agent);
 }
 
 int

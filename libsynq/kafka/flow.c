@@ -26,7 +26,6 @@
  * topic now: the rest waits with those that are tried again (give_waiting).
  */
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "kafka/sending.h"
 
@@ -92,19 +91,19 @@ flow_remove(struct synq_producer *p, struct synq_record *r)
 }
 
 int
-flow_may_go(const struct synq_record *r)
+flow_may_go(const struct synq_producer *p, const struct synq_record *r)
 {
 	const struct synq_lane *lane = r->topic->lanes[r->partition];
 
 	return lane->out == 0 ||
 	       (lane->landed_us != 0 &&
-		   synq_clock_mono_us() < lane->landed_us + KNOWN_US);
+		   synq_loop_now_us(p->loop) < lane->landed_us + KNOWN_US);
 }
 
 void
-flow_landed(const struct synq_record *r)
+flow_landed(const struct synq_producer *p, const struct synq_record *r)
 {
-	r->topic->lanes[r->partition]->landed_us = synq_clock_mono_us();
+	r->topic->lanes[r->partition]->landed_us = synq_loop_now_us(p->loop);
 }
 
 void
@@ -156,7 +155,7 @@ give_lane(struct synq_producer *p, struct synq_lane *lane)
 	while (p->state == SENDING_OPEN && p->again_us == 0 &&
 	       (link = synq_list_first(&lane->fresh)) != NULL) {
 		r = SYNQ_CONTAINER(link, struct synq_record, fresh);
-		if (!flow_may_go(r))
+		if (!flow_may_go(p, r))
 			break;
 		sending_give_or_settle(p, r);
 	}

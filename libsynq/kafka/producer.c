@@ -185,7 +185,7 @@ record_report(struct synq_producer *p, const rd_kafka_message_t *message)
 	r->state = RECORD_WAITING;
 	flow_back(p, r);
 	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-		flow_landed(r);
+		flow_landed(p, r);
 		p->down_us = 0;
 	} else if (p->down_us == 0) {
 		p->down_us = synq_clock_mono_us();

@@ -248,7 +248,7 @@ give_waiting(struct synq_producer *p)
 		struct synq_record *r =
 		    SYNQ_CONTAINER(link, struct synq_record, all);
 
-		if (r->state == RECORD_WAITING && !flow_may_go(r))
+		if (r->state == RECORD_WAITING && !flow_may_go(p, r))
 			p->again_us = synq_clock_mono_us(); /* when it lands */
 		else if (r->state == RECORD_WAITING)
 			sending_give_or_settle(p, r);

@@ -130,11 +130,11 @@ void flow_add(struct synq_producer *p, struct synq_record *r);
 /* ${r} is not fresh any more. */
 void flow_remove(struct synq_producer *p, struct synq_record *r);
 
-/* 1 if ${r} may be given to the handle now, 0 if one before it must land. */
-int flow_may_go(const struct synq_record *r);
+/* 1 if the handle of ${p} may have ${r} now, 0 if one before it must land. */
+int flow_may_go(const struct synq_producer *p, const struct synq_record *r);
 
-/* ${r} was acknowledged. */
-void flow_landed(const struct synq_record *r);
+/* ${r} was acknowledged to ${p}. */
+void flow_landed(const struct synq_producer *p, const struct synq_record *r);
 
 /* The handle of ${p} has ${r} now. */
 void flow_out(struct synq_producer *p, struct synq_record *r);

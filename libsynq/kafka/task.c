@@ -18,8 +18,7 @@
 #include "kafka/inner.h"
 #include "loop/loop.h"
 
-/* Whoever is second, the thread at its end or the owner who leaves it, frees.
- */
+/* The thread at its end, or the owner who leaves it: who is second frees. */
 enum { TASK_BOTH, TASK_ALONE };
 
 struct synq_kafka_task {
