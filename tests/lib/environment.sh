@@ -2,7 +2,8 @@
 #
 # What the tests run in, made when first needed: sourced by tests/run.
 #
-#   prepare_python   build/venv from tests/requirements.txt; sets $python
+#   prepare_python   build/venv from tests/requirements.txt; sets $python, and
+#                    "${pytest[@]}", the command that runs our tests in it
 #   prepare_node     build/node with the newest openai that the node at hand
 #                    takes; exports NODE_PATH (scripts use require())
 #
@@ -26,6 +27,9 @@ prepare_python() {
 	base=$(usable_python) || return 1
 	stamp="$base $("$base" -V) $(cksum <tests/requirements.txt) $PWD"
 	python=$PWD/$dir/bin/python
+	# shellcheck disable=SC2034  # for those that source this
+	pytest=(env PYTHONPATH="$PWD/tests/lib" "$python" -m pytest -q
+		-p pytest_stop -c tests/pytest.ini --rootdir=tests)
 	[ "$stamp" != "$(cat $dir/.complete 2>/dev/null)" ] || return 0
 
 	echo "making $dir"
