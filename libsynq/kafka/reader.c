@@ -5,8 +5,13 @@
  * that stood, or the broker says that there is no more (the last offsets may
  * be gone by compaction).
  *
- * Failure modes: what it wants next is no longer kept: it is looked up again
- * and goes on at the first that is.  Everything else librdkafka repeats.
+ * Failure modes:
+ * - What it wants next is no longer kept: it is looked up again and goes on at
+ *   the first that is.
+ * - The broker says that there is no more before the end that stood: it leads
+ *   the partition since a moment ago and does not know yet how much of it is
+ *   safe (KIP-207).  That is not the end; it is looked up again.
+ * Everything else librdkafka repeats.
  */
 
 #include "kafka/reader.h"
@@ -165,19 +170,40 @@ tell_caught_up(struct synq_reader_stream *stream)
 		stream->events.on_caught_up(stream->ctx);
 }
 
+/* The offset that ${event} is about. */
+static int64_t
+offset_of(rd_kafka_event_t *event)
+{
+	rd_kafka_topic_partition_t *about =
+	    rd_kafka_event_topic_partition(event);
+	int64_t offset = about != NULL ? about->offset : -1;
+
+	rd_kafka_topic_partition_destroy(about);
+	return offset;
+}
+
+static void
+look_again(struct synq_reader_stream *stream)
+{
+	detach(stream);
+	stream->from = SYNQ_READ_OFFSET;
+	stream->at = stream->position;
+	stream->state = STREAM_LOOKUP;
+}
+
 static void
 take_error(struct synq_reader_stream *stream, rd_kafka_event_t *event)
 {
 	rd_kafka_resp_err_t rc = rd_kafka_event_error(event);
 
-	if (rc == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-		tell_caught_up(stream);
-	if (rc != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+	if (rc == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+		look_again(stream);
+	else if (rc != RD_KAFKA_RESP_ERR__PARTITION_EOF)
 		return;
-	detach(stream);
-	stream->from = SYNQ_READ_OFFSET;
-	stream->at = stream->position;
-	stream->state = STREAM_LOOKUP;
+	else if (offset_of(event) >= stream->end)
+		tell_caught_up(stream);
+	else
+		look_again(stream);
 }
 
 static void

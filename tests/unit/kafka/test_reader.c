@@ -18,11 +18,13 @@
 #include "base/clock.h"
 #include "kafka/admin.h"
 #include "kafka/reader.h"
+#include "kafka/reading.h"
 #include "loop/loop.h"
 
 #define TOPIC "control"
 #define BROKER 1
 #define NOBODY (-1)
+#define LIST_OFFSETS 2 /* Kafka's number of that request */
 
 struct fixture {
 	struct synq_loop *loop;
@@ -31,6 +33,14 @@ struct fixture {
 	struct synq_reader *reader;
 	int records, caught_up;
 };
+
+static int
+produce(const struct fixture *f)
+{
+	return synq_kafka_produce_once(
+	    rd_kafka_mock_cluster_bootstraps(f->mock), TOPIC,
+	    synq_slice_text("key"), synq_slice_text("value"), NULL);
+}
 
 static int
 set_up(void **state)
@@ -45,10 +55,7 @@ set_up(void **state)
 	f->mock = rd_kafka_mock_cluster_new(f->rk, BROKER);
 	rd_kafka_mock_topic_create(f->mock, TOPIC, 1, 1);
 	config.brokers = rd_kafka_mock_cluster_bootstraps(f->mock);
-	assert_int_equal(
-	    synq_kafka_produce_once(config.brokers, TOPIC,
-		synq_slice_text("key"), synq_slice_text("value"), NULL),
-	    0);
+	assert_int_equal(produce(f), 0);
 	assert_int_equal(synq_loop_new(&f->loop, NULL), 0);
 	assert_int_equal(
 	    synq_reader_new(f->loop, &config, &f->reader, NULL), 0);
@@ -121,6 +128,41 @@ test_reader_asks_again_who_leads(void **state)
 	synq_reader_close(&stream);
 }
 
+/* Who leads since a moment ago may think that the log ends before it does. */
+static void
+test_reader_does_not_believe_an_early_end(void **state)
+{
+	struct fixture *f = *state;
+	struct synq_reader_request request = {
+		.topic = TOPIC,
+		.from = SYNQ_READ_FIRST,
+		.events = { on_message, on_caught_up },
+		.ctx = f,
+	};
+	const rd_kafka_resp_err_t refusals[] = {
+		RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE,
+		RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE,
+		RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE,
+	};
+	struct synq_reader_stream *stream =
+	    synq_reader_open(f->reader, &request);
+
+	while (stream->state != STREAM_READING)
+		synq_loop_turn(f->loop, 10);
+	stream->end++; /* as the leader before said */
+	rd_kafka_mock_push_request_errors_array(
+	    f->mock, LIST_OFFSETS, SYNQ_COUNT(refusals), refusals);
+	turn_for(f, 500000);
+	assert_int_equal(f->records, 1);
+	assert_int_equal(f->caught_up, 0);
+
+	assert_int_equal(produce(f), 0);
+	turn_for(f, 15000000);
+	assert_int_equal(f->caught_up, 1);
+	assert_int_equal(f->records, 2);
+	synq_reader_close(&stream);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -128,6 +170,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_reader_asks_again_who_leads),
+		CASE(test_reader_does_not_believe_an_early_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
