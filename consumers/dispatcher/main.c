@@ -8,6 +8,7 @@
 static const struct synq_program dispatcher = {
 	.name = "synq-dispatcher",
 	.summary = "call providers for accepted requests",
+	.calls_providers = 1,
 	.start = dispatcher_start,
 	.drain = dispatcher_drain,
 	.stop = dispatcher_stop,

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,19 @@ answer_status(struct connection *connection)
 	synq_buf_done(&text);
 }
 
+/* Everything is to end; the answer is how long that may take, in ms. */
+static void
+stop(struct connection *connection)
+{
+	struct supervisor *supervisor = connection->control->supervisor;
+	char line[64];
+
+	supervisor_stop(supervisor);
+	snprintf(line, sizeof(line), "ok\n%" PRIu64 "\n",
+	    supervisor_stop_limit_ms(supervisor));
+	answer(connection, synq_slice_text(line));
+}
+
 static int
 scale(struct supervisor *supervisor, const char *words, struct synq_err *err)
 {
@@ -147,8 +161,7 @@ obey(struct connection *connection)
 		return;
 	}
 	if (strcmp(request, "down") == 0) {
-		supervisor_stop(supervisor);
-		answer(connection, synq_slice_text("ok\n"));
+		stop(connection);
 		return;
 	}
 	if (strncmp(request, "restart ", 8) == 0)

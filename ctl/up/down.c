@@ -1,5 +1,6 @@
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,8 +20,10 @@
 #define SETTLE_LIMIT_MS 120000
 #define PAUSE_NS 50000000L
 #define TELL_AFTER_US 5000000ULL
-/* Three ranks of draining, then the servers. */
-#define MIN_DOWN_LIMIT_US 180000000ULL
+/* How long it may take, when the supervisor does not say. */
+#define DOWN_LIMIT_MS 180000ULL
+/* Beyond that. */
+#define DOWN_MARGIN_MS 30000ULL
 
 static void
 tell_what_runs(const struct cli *cli)
@@ -67,30 +70,42 @@ nothing_runs(const struct cli *cli)
 	return CLI_OK;
 }
 
+/* Tell the supervisor ${pid} to end; returns how long to wait for that, us. */
+static uint64_t
+ask_to_end(const struct cli *cli, pid_t pid)
+{
+	struct synq_buf answer;
+	struct synq_err err;
+	uint64_t limit_ms = 0;
+
+	synq_buf_init(&answer, 64 * 1024);
+	if (control_ask(cli->dir, "down", ASK_LIMIT_MS, &answer, &err) == 0)
+		limit_ms = strtoull(answer.data, NULL, 10);
+	/* One that does not listen yet hears the signal. */
+	else if (lock_holder(cli->dir) == pid)
+		kill(pid, SIGTERM);
+	synq_buf_done(&answer);
+	/* Nor does one of an older version. */
+	if (limit_ms == 0)
+		limit_ms = DOWN_LIMIT_MS;
+	return (limit_ms + DOWN_MARGIN_MS) * 1000;
+}
+
 int
 down_run(struct cli *cli)
 {
 	pid_t pid = lock_holder(cli->dir);
-	struct synq_buf answer;
-	struct synq_err err;
 
 	if (pid == 0)
 		return nothing_runs(cli);
 	cli_tell(cli, "stopping");
-	synq_buf_init(&answer, 64 * 1024);
-	/* One that does not listen yet hears the signal. */
-	if (control_ask(cli->dir, "down", ASK_LIMIT_MS, &answer, &err) != 0 &&
-	    lock_holder(cli->dir) == pid)
-		kill(pid, SIGTERM);
-	synq_buf_done(&answer);
-
-	if (wait_for_end(cli, pid, MIN_DOWN_LIMIT_US) != 0) {
+	if (wait_for_end(cli, pid, ask_to_end(cli, pid)) != 0) {
 		cli_tell(cli,
 		    "the supervisor (pid %d) does not end; killing "
 		    "it and all that it started",
 		    (int)pid);
 		kill(pid, SIGKILL);
-		if (wait_for_end(cli, pid, MIN_DOWN_LIMIT_US) != 0)
+		if (wait_for_end(cli, pid, DOWN_MARGIN_MS * 1000) != 0)
 			return cli_say(CLI_UNAVAILABLE,
 			    "the supervisor (pid %d) cannot be killed",
 			    (int)pid);

@@ -45,6 +45,12 @@ struct supervisor {
 /* The rank of ${recipe} in stopping: intakes first, servers last. */
 int units_rank(const struct recipe *recipe);
 
+/*
+ * How long the units of ${supervisor} with the rank ${rank} may take to stop,
+ * side by side, in ms.
+ */
+uint64_t units_stop_limit_ms(const struct supervisor *supervisor, int rank);
+
 /* Add the private servers of ${supervisor} to its units. */
 void units_add_servers(
     struct supervisor *supervisor, const struct unit_hooks *hooks);

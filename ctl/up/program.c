@@ -198,6 +198,7 @@ const struct recipe program_dispatcher = {
 	.name = "dispatcher",
 	.program = "synq-dispatcher",
 	.stop_signal = SIGTERM,
+	.calls_providers = 1,
 	.order = dispatcher_order,
 	.probe = program_probe,
 };

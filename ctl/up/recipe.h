@@ -28,7 +28,8 @@ struct recipe {
 	const char *name;    /* "kafka", "intake" */
 	const char *program; /* "synq-intake"; NULL = a server */
 	int stop_signal;
-	uint32_t stop_limit_ms; /* 0 = the drain limit and a little more */
+	uint32_t stop_limit_ms; /* 0 = as long as it may drain, and a little */
+	int calls_providers;    /* service.h */
 	/* Make its data.  In a task; may block.  NULL = nothing to do. */
 	int (*prepare)(
 	    const struct recipe_target *target, struct synq_err *err);

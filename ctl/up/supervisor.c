@@ -322,6 +322,16 @@ supervisor_stop(struct supervisor *supervisor)
 	queue_step(supervisor);
 }
 
+uint64_t
+supervisor_stop_limit_ms(const struct supervisor *supervisor)
+{
+	uint64_t limit_ms = 0;
+
+	for (int rank = FIRST_RANK; rank <= LAST_RANK; rank++)
+		limit_ms += units_stop_limit_ms(supervisor, rank);
+	return limit_ms;
+}
+
 int
 supervisor_restart(
     struct supervisor *supervisor, const char *name, struct synq_err *err)

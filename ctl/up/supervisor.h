@@ -49,6 +49,9 @@ void supervisor_status(
 /* Stop everything in order, then end. */
 void supervisor_stop(struct supervisor *supervisor);
 
+/* How long that may take, in ms. */
+uint64_t supervisor_stop_limit_ms(const struct supervisor *supervisor);
+
 /* Restart the unit ${name}.  Errors: NOT_FOUND, BUSY. */
 SYNQ_MUST_CHECK int supervisor_restart(
     struct supervisor *supervisor, const char *name, struct synq_err *err);

@@ -13,6 +13,7 @@
 #include "ctl/up/site.h"
 #include "ctl/up/task.h"
 #include "loop/loop.h"
+#include "service/service.h"
 
 /*
  *	IDLE ─▶ PREPARING ─▶ STARTING ─▶ READY
@@ -211,7 +212,7 @@ on_timer(void *ctx)
 void
 unit_stop(struct unit *unit)
 {
-	uint32_t limit_ms = unit->recipe->stop_limit_ms;
+	uint64_t limit_ms = unit->stop_limit_ms;
 
 	unit->again = 0;
 	switch (unit->state) {
@@ -228,13 +229,11 @@ unit_stop(struct unit *unit)
 		limit_ms = UNREADY_STOP_LIMIT_MS;
 		break;
 	case UNIT_READY:
-		if (limit_ms == 0)
-			limit_ms = unit->drain_limit_ms + DRAIN_MARGIN_MS;
 		break;
 	}
 	task_cancel(&unit->task);
 	child_signal(&unit->child, unit->recipe->stop_signal);
-	synq_timer_start(unit->timer, (uint64_t)limit_ms * 1000);
+	synq_timer_start(unit->timer, limit_ms * 1000);
 	move(unit, UNIT_STOPPING);
 }
 
@@ -310,7 +309,11 @@ unit_new(struct synq_loop *loop, const struct site *site,
 	unit->recipe = recipe;
 	unit->port = port;
 	unit->child.pidfd = -1;
-	unit->drain_limit_ms = (uint32_t)site->config->service_drain_limit_ms;
+	unit->stop_limit_ms = recipe->stop_limit_ms;
+	if (unit->stop_limit_ms == 0)
+		unit->stop_limit_ms = synq_service_drain_ms(site->config,
+					  recipe->calls_providers) +
+		                      DRAIN_MARGIN_MS;
 	snprintf(unit->name, sizeof(unit->name), "%s", name);
 	snprintf(log, sizeof(log), "log/%s.log", name);
 	unit->log = place_path(site->place->dir, log);

@@ -52,10 +52,10 @@ struct unit {
 	struct synq_timer *timer;
 	int64_t started_at; /* wall us */
 	uint64_t started_us;
-	uint32_t restarts; /* because it died */
-	uint32_t failures; /* in a row */
-	int again;         /* start it when it has stopped */
-	uint32_t drain_limit_ms;
+	uint32_t restarts;      /* because it died */
+	uint32_t failures;      /* in a row */
+	int again;              /* start it when it has stopped */
+	uint64_t stop_limit_ms; /* from asking it to end until SIGKILL */
 };
 
 /*

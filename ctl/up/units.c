@@ -34,6 +34,23 @@ units_rank(const struct recipe *recipe)
 	return rank;
 }
 
+uint64_t
+units_stop_limit_ms(const struct supervisor *supervisor, int rank)
+{
+	struct synq_link *link, *after;
+	uint64_t most_ms = 0;
+
+	synq_list_foreach (&supervisor->units, link, after) {
+		const struct unit *unit =
+		    SYNQ_CONTAINER(link, struct unit, link);
+
+		if (units_rank(unit->recipe) == rank &&
+		    unit->stop_limit_ms > most_ms)
+			most_ms = unit->stop_limit_ms;
+	}
+	return most_ms;
+}
+
 const struct recipe *
 units_program(const char *name)
 {

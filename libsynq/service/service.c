@@ -107,15 +107,28 @@ synq_service_listening(struct synq_service *service, uint16_t port)
 		synq_service_fail(service, &err);
 }
 
+uint64_t
+synq_service_drain_ms(const struct synq_config *config, int calls_providers)
+{
+	return (uint64_t)config->service_drain_limit_ms +
+	       (calls_providers ? (uint64_t)config->dispatcher_call_limit_ms
+				: 0);
+}
+
+static uint64_t
+drain_ms(const struct synq_service *service)
+{
+	return synq_service_drain_ms(
+	    synq_service_config(service), service->program->calls_providers);
+}
+
 static void
 on_drain_limit(void *ctx)
 {
 	struct synq_service *service = ctx;
 
 	synq_log(SYNQ_LOG_WARN, "service.drain_cut",
-	    SYNQ_F_INT("limit_ms",
-		synq_service_config(service)->service_drain_limit_ms),
-	    SYNQ_F_END);
+	    SYNQ_F_INT("limit_ms", (int64_t)drain_ms(service)), SYNQ_F_END);
 	synq_loop_stop(service->loop);
 }
 
@@ -123,7 +136,6 @@ static void
 on_end(void *ctx, int signum)
 {
 	struct synq_service *service = ctx;
-	const struct synq_config *config = synq_service_config(service);
 
 	synq_log(SYNQ_LOG_INFO, "service.ending",
 	    SYNQ_F_TEXT("signal", signum == SIGINT ? "INT" : "TERM"),
@@ -134,8 +146,7 @@ on_end(void *ctx, int signum)
 		return;
 	}
 	service->draining = 1;
-	synq_timer_start(service->drain_limit,
-	    (uint64_t)config->service_drain_limit_ms * 1000);
+	synq_timer_start(service->drain_limit, drain_ms(service) * 1000);
 	if (service->program->drain != NULL)
 		service->program->drain(service->ctx);
 	else

@@ -35,6 +35,7 @@ struct synq_service;
 struct synq_program {
 	const char *name;    /* "synq-recorder" */
 	const char *summary; /* one line for --help */
+	int calls_providers; /* drain waits for calls to them */
 	/* Build the program; its object into ${ret_ctx}. */
 	int (*start)(
 	    struct synq_service *service, void **ret_ctx, struct synq_err *err);
@@ -54,6 +55,14 @@ struct synq_program {
 	 */
 	void (*measure)(void *ctx);
 };
+
+/*
+ * How long a program may take from SIGTERM to its end, in ms: the drain limit
+ * of ${config} and, if it ${calls_providers}, as long as a call may take.  One
+ * that is cut is paid for and made again.
+ */
+uint64_t synq_service_drain_ms(
+    const struct synq_config *config, int calls_providers);
 
 /*
  * Run ${program} with ${argc} and ${argv}; returns the exit code.  Flags:

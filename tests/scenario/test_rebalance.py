@@ -19,8 +19,6 @@ from system import System, wait_for
 from traffic import Traffic, check_ended_once
 
 LONG_S = int(os.environ.get("SYNQ_TEST_LONG_CALL_S", "12"))
-# A program that is told to end waits for its calls so long.
-SETTINGS = (f"service.drain_limit_ms={3 * LONG_S * 1000}",)
 ORGANIZATIONS = 32
 STALL_MS = 2000
 # A long call in so many requests.
@@ -29,7 +27,7 @@ LONG_SHARE = 25
 
 @pytest.fixture(scope="module")
 def system():
-    with System({"fast": "lat=1-20", "long": f"lat={LONG_S * 1000}"}, SETTINGS) as one:
+    with System({"fast": "lat=1-20", "long": f"lat={LONG_S * 1000}"}) as one:
         for program in ("intake", "recorder", "dispatcher"):
             one.scale(program, 2)
         one.organizations = [one.organization(f"org {n}") for n in range(ORGANIZATIONS)]

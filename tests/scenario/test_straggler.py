@@ -21,7 +21,8 @@ from traffic import check_ended_once, with_result
 
 MAP_MAX_CHARS = 3500
 TOPIC = "synq.requests.interactive"
-SETTINGS = ("kafka.partitions=1", "service.drain_limit_ms=180000")
+# A call in flight is waited for beyond the drain limit.
+SETTINGS = ("kafka.partitions=1", "service.drain_limit_ms=1000")
 # Between two calls of the provider while more are waiting, on a busy machine.
 PAUSE_MAX_S = 5
 # After the first quarter, what private memory may still grow by.

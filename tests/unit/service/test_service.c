@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "loop/loop.h"
 #include "metric/metric.h"
 #include "service/service.h"
@@ -82,7 +83,7 @@ toy_measure(void *ctx)
 	    1);
 }
 
-static const struct synq_program toy = {
+static struct synq_program toy = {
 	.name = "synq-toy",
 	.summary = "play",
 	.start = toy_start,
@@ -101,6 +102,7 @@ set_up(void **state)
 	snprintf(fixture->dir, sizeof(fixture->dir), "/tmp/service-XXXXXX");
 	assert_non_null(mkdtemp(fixture->dir));
 	drains_at_once = 1;
+	toy.calls_providers = 0;
 	starts = 1;
 	healthy = 1;
 	*state = fixture;
@@ -328,6 +330,27 @@ test_service_drain_has_a_limit(void **state)
 	    "service.drain_cut"));
 }
 
+/* A call that is cut is paid for and made again. */
+static void
+test_service_that_calls_providers_drains_for_as_long_as_a_call(void **state)
+{
+	struct fixture *fixture = *state;
+	char flag[] = "-Xservice.drain_limit_ms=100";
+	char call[] = "-Xdispatcher.call_limit_ms=1500";
+	char *more[] = { flag, call, NULL };
+	uint64_t began_us;
+
+	drains_at_once = 0;
+	toy.calls_providers = 1;
+	launch(fixture, more);
+	noted(fixture, "pid");
+	began_us = synq_clock_mono_us();
+	kill(fixture->pid, SIGTERM);
+
+	assert_int_equal(ended(fixture), 0);
+	assert_true(synq_clock_mono_us() - began_us >= 1500000);
+}
+
 static void
 test_service_that_is_ill_says_why(void **state)
 {
@@ -436,6 +459,8 @@ main(void)
 		CASE(test_service_ends_with_0_and_removes_its_note),
 		CASE(test_service_is_not_ready_while_it_drains),
 		CASE(test_service_drain_has_a_limit),
+		CASE(
+		    test_service_that_calls_providers_drains_for_as_long_as_a_call),
 		CASE(test_service_that_is_ill_says_why),
 		CASE(test_service_that_cannot_start_fails),
 		CASE(test_service_refuses_bad_flags_and_configuration),
