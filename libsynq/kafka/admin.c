@@ -22,7 +22,9 @@
 /* For one record of an administrator. */
 #define ONCE_LIMIT_MS 10000
 #define DESTROY_LIMIT_MS 1000
-#define SETTLE_LIMIT_MS 5000
+/* A broker that has just started on a busy machine takes its time. */
+#define CREATE_LIMIT_MS 30000
+#define SETTLE_LIMIT_MS 30000
 /* The coordinators' own topics are loaded by asking for this group. */
 #define WARM_GROUP "synq.warm"
 
@@ -192,7 +194,7 @@ create_topic(
 
 	queue = rd_kafka_queue_new(rk);
 	rd_kafka_CreateTopics(rk, &topic, 1, NULL, queue);
-	event = rd_kafka_queue_poll(queue, ANSWER_LIMIT_MS);
+	event = rd_kafka_queue_poll(queue, CREATE_LIMIT_MS);
 	rc = creation_result(event, err);
 	if (event != NULL)
 		rd_kafka_event_destroy(event);
