@@ -13,14 +13,15 @@
 /*
  * Claiming an idempotency key.
  *
- * Happy path: Redis has been up for a day, so that it knows every key that
- * counts: SET NX decides, and a row for PostgreSQL follows without a wait, for
- * the day on which Redis cannot say.
+ * Happy path: SET NX in Redis, where most repeats are found, then a row in
+ * PostgreSQL: a key is the caller's when both say so, for another intake may
+ * have had to do without Redis while this one saw it.
  *
- * Failure modes: Redis is young (it lost everything, or some intake had to do
- * without it): PostgreSQL decides too.  Redis is away: PostgreSQL decides
- * alone, and when Redis is back it counts as young.  Both away: UNKNOWN, the
- * client asked not to be doubled.  The intake died or stands still between the
+ * Failure modes: Redis is away: PostgreSQL decides alone.  PostgreSQL cannot
+ * say: Redis decides alone if it has been up for a day, so that it knows every
+ * key that counts; it is young when it lost everything, and when this intake
+ * had to do without it.  Neither can say: UNKNOWN, the client asked not to be
+ * doubled.  The intake died or stands still between the
  * claim and its end: the key stays "being accepted"; after a while it is STALE,
  * and who asks looks whether the job is there and, if not, takes the claim over
  * for a job of its own.  STALE is a guess (a process can be stopped, a clock
@@ -58,6 +59,7 @@ struct claim {
 	int64_t now_at;
 	int was_missed; /* redis_missed when Redis was asked */
 	int mine_in_redis;
+	int redis_knows; /* every key of the last day */
 	int takes_over;
 	enum synq_claim answer; /* what fn will be told */
 	struct synq_uuid found_id;
@@ -136,16 +138,6 @@ tell(void *ctx)
 const char claim_relax[] =
     "SELECT set_config('synchronous_commit', 'off', true)";
 
-static void
-ignore(void *ctx, int rc, const struct synq_pg_rows *const *rows,
-    const struct synq_err *err)
-{
-	(void)ctx;
-	(void)rc;
-	(void)rows;
-	(void)err;
-}
-
 /* Take ${claim} back wherever it may have arrived. */
 static void
 give_up(const struct claim *claim)
@@ -156,6 +148,16 @@ give_up(const struct claim *claim)
 		    &claim->organization_id, claim->key_hash, &claim->job_id);
 }
 
+/* PostgreSQL cannot say. */
+static void
+without_pg(struct claim *claim)
+{
+	claim->answer = claim->mine_in_redis && claim->redis_knows
+	                    ? SYNQ_CLAIM_MINE
+	                    : SYNQ_CLAIM_UNKNOWN;
+	claim->found_id = claim->job_id;
+}
+
 static void
 on_row(void *ctx, int rc, const struct synq_pg_rows *const *rows,
     const struct synq_err *err)
@@ -164,7 +166,7 @@ on_row(void *ctx, int rc, const struct synq_pg_rows *const *rows,
 	struct synq_uuid job_id;
 
 	(void)err;
-	claim->answer = SYNQ_CLAIM_UNKNOWN;
+	without_pg(claim);
 	if (rc == 0 && synq_pg_row_count(rows[1]) == 1) {
 		job_id = synq_pg_get_uuid(rows[1], 0, 0);
 		compare(claim, &job_id, synq_pg_get_slice(rows[1], 0, 1),
@@ -221,14 +223,15 @@ pg_put(struct claim *claim, synq_pg_done_fn *done, void *ctx)
 	return synq_pg_start(claim->pg, &transaction);
 }
 
-/* Let PostgreSQL decide; if it takes no question either, nobody can. */
+/* Let PostgreSQL decide. */
 static void
 ask_pg(struct claim *claim)
 {
 	if (pg_put(claim, on_row, claim) == 0)
 		return;
-	claim->answer = SYNQ_CLAIM_UNKNOWN;
-	give_up(claim);
+	without_pg(claim);
+	if (claim->answer != SYNQ_CLAIM_MINE)
+		give_up(claim);
 	synq_loop_defer(synq_pg_loop(claim->pg), tell, claim);
 }
 
@@ -324,7 +327,8 @@ on_value(void *ctx, int rc, const struct synq_redis_reply *reply)
 		redis_missed = 0;
 	read_value(claim, value.text);
 	claim->mine_in_redis = claim->answer == SYNQ_CLAIM_MINE;
-	if (claim->mine_in_redis && !is_old(claim, since.text)) {
+	if (claim->mine_in_redis) {
+		claim->redis_knows = is_old(claim, since.text);
 		ask_pg(claim);
 		return;
 	}
@@ -333,9 +337,6 @@ on_value(void *ctx, int rc, const struct synq_redis_reply *reply)
 		look_in_pg(claim);
 		return;
 	}
-	/* For the day on which Redis cannot say; nobody waits for it. */
-	if (claim->mine_in_redis)
-		(void)!pg_put(claim, ignore, NULL);
 	tell(claim);
 }
 

@@ -18,9 +18,7 @@
  * is dropped.  The claim was taken over, or accepted by a repeat that found the
  * job: NOT, the caller must not go by what it knows.  A drop asks PostgreSQL
  * first: what a repeat accepted there alone, because it did not see Redis,
- * stays claimed in Redis as well.  "Accepted" overtakes the row that PostgreSQL
- * is still to get, by another connection: the row stays "being accepted", and
- * should Redis lose the key within the day, it is found STALE and looked into.
+ * stays claimed in Redis as well.
  */
 
 struct settle {

@@ -154,7 +154,7 @@ test_row_tells_what_redis_has_missed(void **state)
 }
 
 static void
-test_old_redis_decides_alone_and_the_row_follows(void **state)
+test_old_redis_decides_alone_when_postgresql_cannot(void **state)
 {
 	(void)state;
 	set_since(request.now_at - DAY_US);
@@ -198,6 +198,35 @@ test_young_redis_yields_to_the_row(void **state)
 	assert_int_equal(claimed.claim, SYNQ_CLAIM_SAME);
 	assert_true(synq_uuid_equal(&claimed.job_id, &before.job_id));
 	assert_int_equal(claim("other").claim, SYNQ_CLAIM_OTHER);
+}
+
+/*
+ * Redis was away from another intake only, which has not come back to it:
+ * nobody has told it that it lacks a claim.
+ */
+static void
+test_old_redis_yields_to_the_row_of_another_intake(void **state)
+{
+	struct synq_uuid first;
+	struct claimed claimed;
+
+	(void)state;
+	request.redis = dead;
+	assert_int_equal(claim("body").claim, SYNQ_CLAIM_MINE);
+	first = request.job_id;
+	/* Here the other intake is this process, which must forget it. */
+	request.redis = live;
+	request.key = synq_slice_text("key-2");
+	(void)claim("body");
+	set_since(request.now_at - 7 * DAY_US);
+
+	request.key = synq_slice_text("key-1");
+	claimed = claim("body");
+	assert_int_equal(claimed.claim, SYNQ_CLAIM_SAME);
+	assert_true(synq_uuid_equal(&claimed.job_id, &first));
+	/* And Redis does not keep a claim for a job that is never made. */
+	request.pg = dead_pg;
+	assert_int_equal(claim("other").claim, SYNQ_CLAIM_MINE);
 }
 
 static void
@@ -253,9 +282,10 @@ main(void)
 		TEST(test_keys_of_others_are_other_keys),
 		TEST(test_stuck_acceptance_becomes_stale),
 		TEST(test_row_tells_what_redis_has_missed),
-		TEST(test_old_redis_decides_alone_and_the_row_follows),
+		TEST(test_old_redis_decides_alone_when_postgresql_cannot),
 		TEST(test_young_redis_alone_cannot_say),
 		TEST(test_young_redis_yields_to_the_row),
+		TEST(test_old_redis_yields_to_the_row_of_another_intake),
 		TEST(test_row_decides_while_redis_is_away),
 		TEST(test_redis_that_missed_a_claim_is_young),
 		TEST(test_without_both_nobody_can_say),

@@ -15,8 +15,6 @@ test_accepted_claim_is_not_dropped(void **state)
 
 	(void)state;
 	(void)claim("body");
-	/* The row comes by a connection of its own: before "accepted" does. */
-	settle_down();
 	first = request.job_id;
 	assert_int_equal(accept_claim(&first), SYNQ_SETTLED_DONE);
 	settle_down();
