@@ -76,7 +76,7 @@ window. A ratio compares with the reference of the same round. 2 KB bodies, each
 `kafka.linger_ms`, the default, for all rows. p99 at low load is the machine's own noise, so it stands beside nginx's and nothing is claimed from it. `others` is
 the largest share of core 0 that processes of somebody else took in any round: above 0.05 a row should be measured again. The
 broker is one that runs for long (`kafka.java_options: -XX:TieredStopAtLevel=4 -Xmx512m`) and is warm; in the rows idle and chat the
-servers are on core 1, beside the load.
+servers are on core 1, beside the load. In the rows kill and takeover nothing keeps to a core, and the broker is as `synq up` starts it.
 
 ![each figure against its target](results.svg)
 """

@@ -145,7 +145,7 @@ def worst(series):
 def kill(bench):
     """SIGKILL of each process under load; the supervisor starts it again."""
     shape = {"rate": 300, "before_s": bench.amount(3, 2), "after_s": bench.amount(8, 6)}
-    with World(models={"bench": SLOW}) as world:
+    with World(models={"bench": SLOW}, core=None) as world:
         world.warm(bench)
         programs, lost_p = series_of_ends(
             bench, world, [f"{name}-1" for name in PROGRAMS], kill_again, shape)
@@ -175,7 +175,7 @@ def takeover(bench):
     """Two of each; one is killed and stays away."""
     shape = {"rate": 300, "before_s": bench.amount(3, 2), "after_s": bench.amount(14, 12)}
     late, lost = {f"{name}-1": [] for name in PROGRAMS}, 0
-    with World(models={"bench": SLOW}) as world:
+    with World(models={"bench": SLOW}, core=None) as world:
         for program in PROGRAMS:
             world.scale(program, 2)
         world.warm(bench)

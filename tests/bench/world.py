@@ -111,16 +111,20 @@ def listens(port):
 
 
 class World(System):
-    """${core}: where everything but the stub starts.  ${models}: the stub's
+    """${core}: where everything but the stub starts, beside a broker that runs
+    for long; None: on any, with the broker as it comes.  ${models}: the stub's
     plans.  ${settings}: SECTION.NAME=VALUE beyond the defaults."""
 
     def __init__(self, models=None, settings=(), core=MEASURED):
         before = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {core})
+        if core is not None:
+            os.sched_setaffinity(0, {core})
         linger = os.environ.get("LINGER")
         extra = (f"kafka.linger_ms={linger}",) if linger else ()
+        if core is not None:
+            extra += (BROKER,)
         try:
-            super().__init__(models or {"bench": "lat=0"}, (*DEFAULTS, BROKER, *extra, *settings))
+            super().__init__(models or {"bench": "lat=0"}, (*DEFAULTS, *extra, *settings))
         finally:
             os.sched_setaffinity(0, before)
         measure.pin(self.stub.process.pid, OTHER)
