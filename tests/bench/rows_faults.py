@@ -290,6 +290,12 @@ def in_flight(world):
     return int(world.stub.totals()["in_flight"])
 
 
+# Requests a second that the programs keep up with: what waits takes memory too.
+STEADY_RATE = 1500
+# jemalloc's ten seconds, and a while for its thread.
+RETURNED_S = 20
+
+
 def memory(bench):
     """Idle, and after many requests through all programs."""
     total = 1000000 if bench.is_long else bench.amount(100000, 20000)
@@ -320,10 +326,12 @@ def memory(bench):
 
 
 def send_through(world, count, done):
-    """Until the results of ${count} more jobs are in PostgreSQL."""
-    report = world.load(connections=64, count=count).wait()
+    """Until the results of ${count} more jobs are in PostgreSQL, and what they
+    took for a moment has been returned."""
+    report = world.load(connections=64, count=count, rate=STEADY_RATE).wait()
     check_all_good(report, "memory")
     done += report["good_total"]
     with world.pg() as pg:
         wait_for(f"{done:,} results", 900, lambda: world.recorded(pg) >= 2 * done, 0.5)
+    time.sleep(RETURNED_S)
     return done
