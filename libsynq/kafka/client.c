@@ -22,6 +22,7 @@
 #include "kafka/inner.h"
 #include "loop/loop.h"
 
+#define API_FETCH 1
 #define API_HEARTBEAT 12
 #define API_JOIN 11
 #define API_SYNC 14
@@ -39,6 +40,8 @@ on_request_sent(SYNQ_UNUSED rd_kafka_t *rk, SYNQ_UNUSED int sockfd,
 {
 	struct synq_kafka_pulse *pulse = opaque;
 
+	if (api_key == API_FETCH)
+		atomic_store(&pulse->fetch_us, (long long)synq_clock_mono_us());
 	if (api_key == API_JOIN || api_key == API_SYNC)
 		atomic_store(&pulse->gate_shut_us,
 		    (long long)synq_clock_mono_us() + GATE_LIMIT_US);
@@ -62,6 +65,8 @@ on_response_received(SYNQ_UNUSED rd_kafka_t *rk, SYNQ_UNUSED int sockfd,
 	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return RD_KAFKA_RESP_ERR_NO_ERROR;
 	atomic_store(&pulse->answered_us, now_us);
+	if (api_key == API_FETCH)
+		atomic_store(&pulse->fetched_us, atomic_load(&pulse->fetch_us));
 	if (api_key == API_HEARTBEAT || api_key == API_COMMIT ||
 	    api_key == API_JOIN || api_key == API_SYNC)
 		atomic_store(&pulse->group_us, now_us);

@@ -30,6 +30,11 @@
 #define GAP_WAIT_MS 100
 #define END_POLL_MS 10
 #define DESTROY_LIMIT_MS 1000
+/*
+ * Fetches of several brokers overlap, and the time noted is of the last one;
+ * an answer is noted before its records are in their queues.
+ */
+#define FETCHES_OVERLAP_US 1000000
 /* The first librdkafka that destroys a member which was never assigned. */
 #define DESTROYS_ANY 0x020300ff
 
@@ -144,6 +149,7 @@ serve_part(struct synq_consumer *c, struct synq_part *part)
 static void
 serve_records(struct synq_consumer *c)
 {
+	const long long fetched_us = atomic_load(&c->pulse->fetched_us);
 	struct synq_link *link, *after;
 	int more = 0;
 
@@ -152,6 +158,8 @@ serve_records(struct synq_consumer *c)
 		    serve_part(c, SYNQ_CONTAINER(link, struct synq_part, link));
 	if (more)
 		synq_wake_send(c->wake);
+	else
+		c->delivered_us = (uint64_t)fetched_us;
 }
 
 static void
@@ -329,6 +337,14 @@ synq_consumer_watermarks(struct synq_consumer *c, const char *topic,
 	rd_kafka_get_watermark_offsets(c->rk, topic, partition, &low, &high);
 	*ret_low = low < 0 ? -1 : low;
 	*ret_high = high < 0 ? -1 : high;
+}
+
+uint64_t
+synq_consumer_behind_us(const struct synq_consumer *c)
+{
+	if (c->delivered_us == 0)
+		return UINT64_MAX;
+	return synq_clock_mono_us() - c->delivered_us + FETCHES_OVERLAP_US;
 }
 
 int

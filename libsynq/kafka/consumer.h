@@ -109,6 +109,14 @@ void synq_consumer_commit(struct synq_consumer *consumer, const char *topic,
 void synq_consumer_watermarks(struct synq_consumer *consumer, const char *topic,
     int32_t partition, int64_t *ret_low, int64_t *ret_high);
 
+/*
+ * How long ago, us, all that the log then held of the partitions that were
+ * started and have room had been delivered; UINT64_MAX = not known.  So on_end
+ * without a record since is true of that time, not of now.  That one of several
+ * brokers alone is out of reach is not noticed.
+ */
+uint64_t synq_consumer_behind_us(const struct synq_consumer *consumer);
+
 /* 1 if the group's coordinator answers, else 0. */
 int synq_consumer_healthy(const struct synq_consumer *consumer);
 

@@ -81,6 +81,7 @@ struct synq_consumer {
 	struct synq_series *commits;
 	struct synq_series *commits_failed;
 	uint64_t lag_due_us;
+	uint64_t delivered_us; /* nothing waits that was fetched by then */
 };
 
 /* The partition of ${c} named so, or NULL. */

@@ -23,6 +23,8 @@ struct synq_kafka_pulse {
 	atomic_llong answered_us;  /* a broker answered last; 0 = never */
 	atomic_llong group_us;     /* the coordinator answered last */
 	atomic_llong gate_shut_us; /* no commit before this time */
+	atomic_llong fetch_us;     /* the last fetch went out; 0 = never */
+	atomic_llong fetched_us;   /* the last that was answered had */
 };
 
 /* A configuration in the making; the first failure sticks. */

@@ -363,6 +363,15 @@ has_ends(void *ctx)
 	return member->ends >= PARTITIONS;
 }
 
+/* 1 once all that came until a moment ago was delivered. */
+static int
+is_near(void *ctx)
+{
+	struct member *member = ctx;
+
+	return synq_consumer_behind_us(member->consumer) < 2000000;
+}
+
 static void
 test_consumer_stops_while_there_is_no_room(SYNQ_UNUSED void **state)
 {
@@ -385,6 +394,9 @@ test_consumer_stops_while_there_is_no_room(SYNQ_UNUSED void **state)
 
 	assert_true(
 	    broker_turn(world->loop, has_ends, &world->members[0], 5000));
+	broker_idle(world->loop, 2000);
+	assert_true(
+	    broker_turn(world->loop, is_near, &world->members[0], 5000));
 	synq_consumer_watermarks(
 	    world->members[0].consumer, world->topic, 0, &low, &high);
 	assert_int_equal(high, 1000);

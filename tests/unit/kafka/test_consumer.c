@@ -38,6 +38,7 @@ struct fixture {
 	int64_t committed;
 	char text[32];
 	size_t records;
+	size_t ends;
 	int64_t next;
 	size_t full_at; /* no room after so many */
 	int commit_at_revoke;
@@ -117,6 +118,14 @@ on_message(void *ctx, const struct synq_kafka_message *message)
 }
 
 static void
+on_end(void *ctx, SYNQ_UNUSED const char *topic, SYNQ_UNUSED int32_t partition)
+{
+	struct fixture *f = ctx;
+
+	f->ends++;
+}
+
+static void
 on_committed(void *ctx, int rc, int64_t offset, struct synq_slice metadata)
 {
 	struct fixture *f = ctx;
@@ -142,7 +151,8 @@ join(struct fixture *f)
 		.topics = topics,
 		.events = { .on_assign = on_assign,
 		    .on_revoke = on_revoke,
-		    .on_message = on_message },
+		    .on_message = on_message,
+		    .on_end = on_end },
 		.ctx = f,
 	};
 
@@ -282,6 +292,44 @@ test_question_about_what_is_not_ours_is_dropped(void **state)
 	assert_int_equal(f->asked, 0);
 }
 
+static int
+is_known(struct fixture *f)
+{
+	return f->ends > 0 && synq_consumer_behind_us(f->consumer) < 60000000;
+}
+
+static int
+is_near(struct fixture *f)
+{
+	return synq_consumer_behind_us(f->consumer) < 2000000;
+}
+
+static int
+is_far(struct fixture *f)
+{
+	return synq_consumer_behind_us(f->consumer) > 3000000;
+}
+
+/* A broker that is out of reach is at no end. */
+static void
+test_end_is_as_old_as_the_last_fetch(void **state)
+{
+	struct fixture *f = *state;
+
+	join(f);
+	assert_true(synq_consumer_behind_us(f->consumer) == UINT64_MAX);
+	assert_true(turn_until(f, is_assigned));
+	synq_consumer_start(f->consumer, TOPIC, 0, -1);
+	assert_true(turn_until(f, is_known));
+	idle(f, 1500);
+	assert_true(turn_until(f, is_near));
+
+	rd_kafka_mock_broker_set_down(f->mock, 1);
+	assert_true(turn_until(f, is_far));
+	rd_kafka_mock_broker_set_up(f->mock, 1);
+	assert_true(turn_until(f, is_near));
+}
+
 /* Leaving a cluster that is gone ends within the limit and is a loss. */
 static void
 test_leaving_a_dead_cluster_ends(void **state)
@@ -338,6 +386,7 @@ main(void)
 		CASE(test_full_partition_waits_for_resume),
 		CASE(test_last_commit_is_made_while_leaving),
 		CASE(test_question_about_what_is_not_ours_is_dropped),
+		CASE(test_end_is_as_old_as_the_last_fetch),
 		CASE(test_leaving_a_dead_cluster_ends),
 		CASE(test_leaving_before_the_first_assignment_ends),
 	};
