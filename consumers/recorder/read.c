@@ -168,6 +168,8 @@ read_on_message(void *ctx, const struct synq_kafka_message *message)
 	struct place *place =
 	    read_find(recorder, message->topic, message->partition);
 
+	if (place != NULL)
+		place->at_end = 0;
 	if (recorder->draining)
 		return 1;
 	if (place == NULL || message->offset < place->next)
@@ -183,7 +185,6 @@ read_on_message(void *ctx, const struct synq_kafka_message *message)
 	}
 	place->next = message->offset + 1;
 	place->as_of_at = message->time_us;
-	place->at_end = 0;
 	if (read_full(recorder))
 		write_flush(recorder);
 	place->full = read_full(recorder);

@@ -35,12 +35,13 @@ struct place {
 	int64_t recorded; /* as in the database; -1 = no row yet */
 	int64_t next;     /* one after the last record taken in */
 	int64_t writing;  /* next of the batch being written; -1 = none */
-	int64_t as_of_at; /* time of the last record taken in */
-	int started;      /* its place in the database is known */
-	int at_end;       /* read to the present end */
-	int full;         /* reading stopped for want of room */
-	int gone;         /* revoked; freed when nothing is asked */
-	uint32_t asked;   /* look-ups of its offset without an answer */
+	int64_t as_of_at; /* time of the last record taken in; 0 = none yet */
+	int64_t writing_as_of_at; /* of the batch being written; 0 = unknown */
+	int started;              /* its place in the database is known */
+	int at_end;     /* told to be at its end, and no record since */
+	int full;       /* reading stopped for want of room */
+	int gone;       /* revoked; freed when nothing is asked */
+	uint32_t asked; /* look-ups of its offset without an answer */
 };
 
 struct recorder {

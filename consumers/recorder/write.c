@@ -183,7 +183,7 @@ write_start(struct recorder *recorder)
 			.partition = place->partition,
 			.expected = place->recorded,
 			.next = place->writing,
-			.as_of = place->as_of_at,
+			.as_of = place->writing_as_of_at,
 		};
 		synq_batch_offset(recorder->writing, &offset);
 	}
@@ -225,6 +225,22 @@ write_due(struct recorder *recorder)
 		write_flush(recorder);
 }
 
+/*
+ * All of ${place} before this is in the batches up to the one that fills.  Of
+ * a partition at its end that is known as of the last fetch; not as of now: a
+ * broker that is out of reach tells of no record either.
+ */
+static int64_t
+write_as_of_at(const struct place *place)
+{
+	const struct recorder *recorder = place->recorder;
+	const uint64_t behind_us = synq_consumer_behind_us(recorder->consumer);
+
+	if (!place->at_end || behind_us == UINT64_MAX)
+		return place->as_of_at;
+	return synq_loop_wall_us(recorder->loop) - (int64_t)behind_us;
+}
+
 void
 write_flush(struct recorder *recorder)
 {
@@ -242,8 +258,11 @@ write_flush(struct recorder *recorder)
 	for (link = synq_list_first(&recorder->places); link != NULL;
 	     link = synq_list_next(&recorder->places, link)) {
 		place = SYNQ_CONTAINER(link, struct place, link);
-		if (place->started)
-			place->writing = place->next;
+		if (!place->started)
+			continue;
+		place->writing = place->next;
+		/* Now: a later try must not tell of what is read meanwhile. */
+		place->writing_as_of_at = write_as_of_at(place);
 	}
 	write_start(recorder);
 }
@@ -268,15 +287,13 @@ write_beat(struct recorder *recorder)
 	struct place *place;
 	int idle = 0;
 
+	/* A batch that is on its way, or will be, says it as well. */
 	if (recorder->busy || synq_batch_records(recorder->filling) > 0)
 		return;
 	for (link = synq_list_first(&recorder->places); link != NULL;
 	     link = synq_list_next(&recorder->places, link)) {
 		place = SYNQ_CONTAINER(link, struct place, link);
-		if (!place->started || !place->at_end)
-			continue;
-		place->as_of_at = synq_loop_wall_us(recorder->loop);
-		idle++;
+		idle += place->started && place->at_end;
 	}
 	if (idle > 0)
 		write_flush(recorder);

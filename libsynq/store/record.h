@@ -45,7 +45,9 @@ struct synq_batch_offset {
 	int32_t partition;
 	int64_t expected; /* where the database stands; -1 = no row yet */
 	int64_t next;     /* one after the last of them */
-	int64_t as_of;    /* with it all before this is recorded, wall us */
+	/* With it all before this is recorded, wall us; 0 = as far as before.
+	 */
+	int64_t as_of;
 };
 
 /* With ${batch} the recorder moves on as ${offset} says. */

@@ -53,6 +53,10 @@ CREATE TABLE platform.consumer_offset (
 -- member has moved one of them meanwhile.  As a function because the statements
 -- of a transaction are sent together: nobody could look at a count in between.
 -- expected -1 = there is no row yet; next may equal expected, as_of moves alone.
+-- An as_of of 1970 = not known yet, by a member that has just got the partition:
+-- what stands there stays true.  Any other is taken even if it is older: a clock
+-- that was set back makes as_of say too little for as long as the step, while
+-- the highest would say too much after a clock that was ahead.
 CREATE FUNCTION platform.move_offsets(
         of_consumer text, of_topics text[], of_partitions integer[],
         expected bigint[], nexts bigint[], as_ofs timestamptz[])
@@ -63,7 +67,9 @@ DECLARE
     made bigint;
 BEGIN
     UPDATE platform.consumer_offset o
-       SET next = m.next, as_of = m.as_of
+       SET next = m.next,
+           as_of = CASE WHEN m.as_of > to_timestamp(0) THEN m.as_of
+                        ELSE o.as_of END
       FROM unnest(of_topics, of_partitions, expected, nexts, as_ofs)
                AS m (topic, partition, expected, next, as_of)
      WHERE o.consumer = of_consumer AND o.topic = m.topic

@@ -294,6 +294,123 @@ test_recorder_is_drained_when_all_is_published(void **state)
 	assert_true(world->drained);
 }
 
+/* Interactive stands at 5 and results at 8, both not yet at their end. */
+static void
+begin_two(void)
+{
+	world_assign(SYNQ_TOPIC_INTERACTIVE);
+	world_assign(SYNQ_TOPIC_RESULTS);
+	world_answer(0, 0, 5);
+	world_answer(1, 0, 8);
+}
+
+/* What the running write says about the ${index}th place. */
+static int64_t
+as_of_at(size_t index)
+{
+	assert_non_null(world->in_write);
+	assert_true(index < world->in_write->offset_count);
+	return world->in_write->offsets[index].as_of;
+}
+
+/* It is as fresh as the last fetch was when it was written, after ${from}. */
+static void
+assert_fresh(int64_t as_of, int64_t from)
+{
+	const int64_t to = synq_loop_wall_us(world->recorder.loop);
+
+	assert_in_range(as_of + (int64_t)world->behind_us, from, to);
+}
+
+/* Under load there is no other time to say it. */
+static void
+test_recorder_says_with_each_batch_that_a_place_is_idle(void **state)
+{
+	const int64_t from = synq_loop_wall_us(world->recorder.loop);
+
+	(void)state;
+	world->behind_us = 3000000;
+	begin_two();
+	world_end(SYNQ_TOPIC_INTERACTIVE);
+	world_end(SYNQ_TOPIC_RESULTS);
+	world_message(SYNQ_TOPIC_INTERACTIVE, 5);
+	write_beat(&world->recorder); /* a record waits: not now */
+	assert_int_equal(0, world->writes);
+	write_flush(&world->recorder);
+	assert_int_equal(5, as_of_at(0)); /* more may have come with it */
+	assert_fresh(as_of_at(1), from);
+	world_message(SYNQ_TOPIC_INTERACTIVE, 6);
+	world_end(SYNQ_TOPIC_INTERACTIVE);
+	world_written(0);
+	write_flush(&world->recorder);
+	assert_fresh(as_of_at(0), from);
+	world_written(0);
+}
+
+static void
+test_recorder_says_that_a_place_is_idle_where_nothing_comes(void **state)
+{
+	const int64_t from = synq_loop_wall_us(world->recorder.loop);
+
+	(void)state;
+	world->behind_us = 3000000;
+	begin_two();
+	write_beat(&world->recorder);
+	assert_int_equal(0, world->writes); /* nothing is known yet */
+	world_end(SYNQ_TOPIC_RESULTS);
+	write_beat(&world->recorder);
+	assert_int_equal(0, as_of_at(0));
+	assert_fresh(as_of_at(1), from);
+	world_written(0);
+}
+
+static void
+test_recorder_does_not_know_an_end_that_nobody_looked_at(void **state)
+{
+	(void)state;
+	world->behind_us = UINT64_MAX;
+	begin_two();
+	world_end(SYNQ_TOPIC_INTERACTIVE);
+	world_end(SYNQ_TOPIC_RESULTS);
+	write_beat(&world->recorder);
+	assert_int_equal(0, as_of_at(0));
+	assert_int_equal(0, as_of_at(1));
+	world_written(0);
+}
+
+/* What is read while it is written is in the next batch. */
+static void
+test_recorder_says_no_more_when_it_writes_again(void **state)
+{
+	(void)state;
+	world_begin();
+	world_message(SYNQ_TOPIC_INTERACTIVE, 6);
+	world_end(SYNQ_TOPIC_INTERACTIVE);
+	world_written(-SYNQ_E_UNCERTAIN);
+	world_again();
+	world_answer(1, 0, 5);
+	world_assert_moves(5, 6);
+	assert_int_equal(5, as_of_at(0));
+	world_written(0);
+}
+
+/* It leaves to its successor what comes then. */
+static void
+test_recorder_is_at_no_end_when_it_is_drained(void **state)
+{
+	(void)state;
+	world_begin();
+	world_message(SYNQ_TOPIC_INTERACTIVE, 6);
+	world_end(SYNQ_TOPIC_INTERACTIVE);
+	world->recorder.draining = 1;
+	world_message(SYNQ_TOPIC_INTERACTIVE, 7);
+	world_written(0);
+	write_flush(&world->recorder);
+	world_assert_moves(6, 7);
+	assert_int_equal(6, as_of_at(0));
+	world_written(0);
+}
+
 /* The counter, or number of observations, of ${id} with ${label} or NULL. */
 static uint64_t
 counted(enum synq_metric_id id, const char *label)
@@ -361,6 +478,12 @@ main(void)
 		TEST(test_recorder_is_drained_when_all_is_written),
 		TEST(test_recorder_keeps_events_until_there_is_room),
 		TEST(test_recorder_is_drained_when_all_is_published),
+		TEST(test_recorder_says_with_each_batch_that_a_place_is_idle),
+		TEST(
+		    test_recorder_says_that_a_place_is_idle_where_nothing_comes),
+		TEST(test_recorder_does_not_know_an_end_that_nobody_looked_at),
+		TEST(test_recorder_says_no_more_when_it_writes_again),
+		TEST(test_recorder_is_at_no_end_when_it_is_drained),
 		TEST(test_recorder_counts_a_batch_once_it_is_written),
 		TEST(test_recorder_counts_what_does_not_decode),
 	};

@@ -149,6 +149,13 @@ synq_consumer_resume(
 	(void)partition;
 }
 
+uint64_t
+synq_consumer_behind_us(const struct synq_consumer *consumer)
+{
+	(void)consumer;
+	return world->behind_us;
+}
+
 int
 synq_producer_send(
     struct synq_producer *producer, const struct synq_producer_record *record)
@@ -301,7 +308,7 @@ world_read(const char *topic, int64_t offset, struct synq_slice value)
 	const struct synq_kafka_message message = { .topic = topic,
 		.partition = 3,
 		.offset = offset,
-		.time_us = 1,
+		.time_us = offset,
 		.value = value };
 
 	(void)read_events().on_message(&world->recorder, &message);
@@ -322,6 +329,12 @@ world_message(const char *topic, int64_t offset)
 	synq_request_encode(&request, &value);
 	world_read(topic, offset, synq_buf_view(&value));
 	synq_buf_done(&value);
+}
+
+void
+world_end(const char *topic)
+{
+	read_events().on_end(&world->recorder, topic, 3);
 }
 
 void

@@ -40,6 +40,7 @@ struct world {
 	size_t writes;
 	size_t starts;
 	int64_t started_at;
+	uint64_t behind_us; /* what was delivered */
 	int drained;
 	size_t room; /* of the producer of events */
 	uint8_t published[16];
@@ -65,10 +66,12 @@ void world_written(int rc);
 void world_written_jobs(size_t count);
 /* The timer ${again} of the recorder fires. */
 void world_again(void);
-/* The record ${value} of ${topic} at ${offset} is read. */
+/* The record ${value} of ${topic} at ${offset}, its time, is read. */
 void world_read(const char *topic, int64_t offset, struct synq_slice value);
 /* A record of ${topic} at ${offset} is read. */
 void world_message(const char *topic, int64_t offset);
+/* ${topic} was read to its end. */
+void world_end(const char *topic);
 /* A partition that stands at 5, and its next record, which is being written. */
 void world_begin(void);
 /* The one offset of the running write goes from ${expected} to ${next}. */
