@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "ended.h"
 #include "gate.h"
 #include "partition.h"
 #include "store/catalog.h"
@@ -480,7 +479,7 @@ core_ended(struct work *work, int rc, int64_t offset)
 		return;
 	}
 	attempt_count(core, work->outcome.state);
-	ended_add(core, &work->request.job_id);
+	ended_add(&core->ended, &work->request.job_id);
 	/* It may not be the first where a zombie has a part: let the row
 	 * speak. */
 	if (!work->lost && !work->doubted)

@@ -20,7 +20,6 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "cancel.h"
-#include "ended.h"
 #include "gate.h"
 #include "life.h"
 #include "partition.h"
@@ -45,12 +44,11 @@ core_new(const struct core_config *config)
 	synq_list_init(&core->partitions);
 	synq_list_init(&core->orphans);
 	synq_list_init(&core->cancel_order);
-	synq_list_init(&core->ended_order);
 	synq_list_init(&core->unsent);
 	synq_heap_init(&core->timers);
 	core->jobs = synq_map_new();
 	core->cancels = synq_map_new();
-	core->ended = synq_map_new();
+	ended_init(&core->ended, ENDED_KEPT);
 	core->gates = synq_map_new();
 	core->lives = synq_map_new();
 	core->fair = synq_fair_new(&fair);
@@ -74,14 +72,13 @@ core_free(struct core **core)
 	while ((link = synq_list_first(&self->orphans)) != NULL)
 		work_destroy(SYNQ_CONTAINER(link, struct work, place));
 	cancel_free_all(self);
-	ended_free_all(self);
+	ended_done(&self->ended);
 	gate_free_all(self);
 	life_free_all(self);
 	synq_fair_free(&self->fair);
 	synq_heap_done(&self->timers);
 	synq_map_free(&self->jobs);
 	synq_map_free(&self->cancels);
-	synq_map_free(&self->ended);
 	synq_map_free(&self->gates);
 	synq_map_free(&self->lives);
 	synq_catalog_free(&self->catalog);
@@ -261,12 +258,12 @@ core_skip(struct partition *partition, const struct work *work)
 	}
 	if (known != NULL && known->ended) {
 		core->counts.skipped_done++;
-		ended_add(core, &known->job_id);
+		ended_add(&partition->ended, &known->job_id);
 		partition_known_drop(partition, known);
 		return 1;
 	}
 	if (synq_map_get(core->jobs, id) != work ||
-	    ended_has(core, &work->request.job_id)) {
+	    partition_has_ended(partition, &work->request.job_id)) {
 		core->counts.skipped_duplicate++;
 		if (known != NULL)
 			partition_known_drop(partition, known);

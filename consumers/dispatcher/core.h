@@ -34,6 +34,7 @@
 #include "base/rand.h"
 #include "base/slice.h"
 #include "base/uuid.h"
+#include "ended.h"
 #include "limit/fair.h"
 #include "proto/attempt.h"
 #include "proto/request.h"
@@ -130,8 +131,7 @@ struct core {
 	struct synq_map *jobs;    /* job id => struct work, all but orphans */
 	struct synq_map *cancels; /* struct cancel_key => struct cancel */
 	struct synq_list cancel_order; /* the same, oldest first */
-	struct synq_map *ended;        /* job id => struct ended */
-	struct synq_list ended_order;  /* the same, oldest first */
+	struct ended ended;            /* jobs that this process ended */
 	struct synq_fair *fair;
 	struct synq_heap timers; /* works by when they want attention */
 	struct synq_list unsent; /* works whose outcome was not taken */

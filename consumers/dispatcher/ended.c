@@ -6,45 +6,54 @@
 
 #include "base/mem.h"
 
-struct ended {
-	struct synq_link link; /* on core->ended_order */
+struct ended_job {
+	struct synq_link link; /* on ended->order */
 	struct synq_uuid id;   /* the map's key */
 };
 
-static void
-ended_drop_oldest(struct core *core)
+void
+ended_init(struct ended *ended, size_t limit)
 {
-	struct synq_link *link = synq_list_shift(&core->ended_order);
-	struct ended *ended = SYNQ_CONTAINER(link, struct ended, link);
+	ended->ids = synq_map_new();
+	synq_list_init(&ended->order);
+	ended->limit = limit;
+}
 
-	(void)synq_map_remove(core->ended, synq_uuid_slice(&ended->id));
-	synq_mem_free(ended);
+static void
+ended_drop_oldest(struct ended *ended)
+{
+	struct synq_link *link = synq_list_shift(&ended->order);
+	struct ended_job *job = SYNQ_CONTAINER(link, struct ended_job, link);
+
+	(void)synq_map_remove(ended->ids, synq_uuid_slice(&job->id));
+	synq_mem_free(job);
 }
 
 void
-ended_add(struct core *core, const struct synq_uuid *id)
+ended_add(struct ended *ended, const struct synq_uuid *id)
 {
-	struct ended *ended;
+	struct ended_job *job;
 
-	if (ended_has(core, id))
+	if (ended_has(ended, id))
 		return;
-	if (core->ended_order.count >= ENDED_KEPT)
-		ended_drop_oldest(core);
-	ended = synq_mem_new(sizeof(*ended));
-	ended->id = *id;
-	synq_list_push(&core->ended_order, &ended->link);
-	(void)synq_map_set(core->ended, synq_uuid_slice(&ended->id), ended);
+	if (ended->order.count >= ended->limit)
+		ended_drop_oldest(ended);
+	job = synq_mem_new(sizeof(*job));
+	job->id = *id;
+	synq_list_push(&ended->order, &job->link);
+	(void)synq_map_set(ended->ids, synq_uuid_slice(&job->id), job);
 }
 
 int
-ended_has(const struct core *core, const struct synq_uuid *id)
+ended_has(const struct ended *ended, const struct synq_uuid *id)
 {
-	return synq_map_get(core->ended, synq_uuid_slice(id)) != NULL;
+	return synq_map_get(ended->ids, synq_uuid_slice(id)) != NULL;
 }
 
 void
-ended_free_all(struct core *core)
+ended_done(struct ended *ended)
 {
-	while (core->ended_order.count > 0)
-		ended_drop_oldest(core);
+	while (ended->order.count > 0)
+		ended_drop_oldest(ended);
+	synq_map_free(&ended->ids);
 }

@@ -17,7 +17,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "ended.h"
 #include "track/track.h"
 #include "work.h"
 
@@ -42,6 +41,7 @@ partition_new(struct core *core, enum synq_source_topic topic, int32_t number)
 	partition->number = number;
 	partition->known = synq_map_new();
 	partition->late_offset = -1;
+	ended_init(&partition->ended, ENDED_KEPT_OF_PARTITION);
 	synq_buf_init(&partition->late, LATE_MAX_BYTES);
 	synq_list_init(&partition->works);
 	synq_list_push(&core->partitions, &partition->link);
@@ -69,6 +69,7 @@ partition_free(struct partition **partition, int lost)
 	while ((known = synq_map_next(self->known, &cursor)) != NULL)
 		partition_known_drop(self, known);
 	synq_map_free(&self->known);
+	ended_done(&self->ended);
 	synq_buf_done(&self->late);
 	synq_track_free(&self->track);
 	synq_list_remove(&self->core->partitions, &self->link);
@@ -179,7 +180,6 @@ known_learn(struct partition *partition, int64_t offset,
 static void
 partition_ended(struct work *work)
 {
-	ended_add(work->core, &work->request.job_id);
 	partition_done(work->partition, work->source.offset);
 	work_free(work);
 }
@@ -234,8 +234,12 @@ partition_outcome(struct partition *partition, int64_t offset,
 	struct work *work;
 
 	if (source->topic != partition->topic ||
-	    source->partition != partition->number ||
-	    synq_track_get(partition->track, source->offset) == SYNQ_TRACK_DONE)
+	    source->partition != partition->number)
+		return;
+	/* Even of a record that is done: it may lie there a second time. */
+	if (outcome->kind == SYNQ_OUTCOME_RESULT)
+		ended_add(&partition->ended, &outcome->job_id);
+	if (synq_track_get(partition->track, source->offset) == SYNQ_TRACK_DONE)
 		return;
 	work = synq_map_get(
 	    partition->core->jobs, synq_uuid_slice(&outcome->job_id));
@@ -251,6 +255,14 @@ partition_outcome(struct partition *partition, int64_t offset,
 	    source->offset >= synq_track_next(partition->track) ||
 	    partition_known(partition, source->offset) != NULL)
 		known_learn(partition, offset, outcome);
+}
+
+int
+partition_has_ended(
+    const struct partition *partition, const struct synq_uuid *job_id)
+{
+	return ended_has(&partition->core->ended, job_id) ||
+	       ended_has(&partition->ended, job_id);
 }
 
 void

@@ -35,6 +35,7 @@ struct partition {
 	struct synq_track *track; /* NULL until restored */
 	struct synq_list works;
 	struct synq_map *known; /* source offset => struct known */
+	struct ended ended;     /* jobs that its results say have ended */
 	size_t bytes;
 	int stopped;          /* reading stopped for want of room */
 	int active;           /* settled: requests are read */
@@ -73,6 +74,10 @@ int64_t partition_reconcile_from(const struct partition *partition);
  */
 void partition_outcome(struct partition *partition, int64_t offset,
     const struct synq_outcome *outcome);
+
+/* 1 if the job ${job_id} is known to have ended, here or by results; else 0. */
+int partition_has_ended(
+    const struct partition *partition, const struct synq_uuid *job_id);
 
 /* Results are read to their end: requests may be read now. */
 void partition_settle(struct partition *partition);

@@ -247,6 +247,60 @@ test_core_drops_a_second_record_of_a_job_known_to_have_ended(void **state)
 	assert_int_equal(0, world->sent_count);
 }
 
+/* The first ended, and is below what is committed, before the second is read.
+ */
+static void
+test_core_drops_a_second_record_of_a_job_that_ended_before_it_took_over(
+    void **state)
+{
+	struct world *world = *state;
+	struct synq_outcome outcome =
+	    world_started_by(world, "dispatcher-2", 9);
+
+	partition_free(&world->partition, 1);
+	world_assign(world, 150, "");
+	outcome.kind = SYNQ_OUTCOME_RESULT;
+	outcome.source.offset = 100;
+	partition_outcome(world->partition, 7, &outcome);
+	partition_settle(world->partition);
+	world_read(world, 200, 1);
+	world_ack(world);
+
+	assert_int_equal(0, world->sent_count);
+	assert_int_equal(0, world->call_count);
+	assert_int_equal(1, world->core->counts.skipped_duplicate);
+}
+
+/* What a take-over reads of others is much, and nothing of it ended here. */
+static void
+test_core_forgets_nothing_of_its_own_for_what_it_reads_of_others(void **state)
+{
+	struct world *world = *state;
+	struct synq_outcome outcome =
+	    world_started_by(world, "dispatcher-2", 9);
+
+	world_read(world, 0, 1);
+	world_ack(world);
+	world_answer(world, 0, SYNQ_RETRY_NEVER, 1);
+	world_ack(world);
+	partition_commit(world->partition);
+	partition_free(&world->partition, 0);
+	world_assign(world, world->committed, world->metadata);
+	outcome.kind = SYNQ_OUTCOME_RESULT;
+	for (uint32_t i = 0; i <= ENDED_KEPT; i++) {
+		outcome.job_id.bytes[0] = (uint8_t)(i >> 8 | 128);
+		outcome.job_id.bytes[1] = (uint8_t)i;
+		partition_outcome(world->partition, i, &outcome);
+	}
+	partition_settle(world->partition);
+	world_read(world, 1, 1);
+
+	assert_int_equal(1, world->call_count);
+	assert_int_equal(1, world->core->counts.skipped_duplicate);
+	assert_int_equal(ENDED_KEPT_OF_PARTITION,
+	    synq_map_count(world->partition->ended.ids));
+}
+
 static void
 test_core_forgets_the_oldest_of_the_jobs_that_ended(void **state)
 {
@@ -255,14 +309,14 @@ test_core_forgets_the_oldest_of_the_jobs_that_ended(void **state)
 	const struct synq_uuid first = id;
 
 	for (uint32_t i = 0; i <= ENDED_KEPT; i++) {
-		ended_add(world->core, &id);
-		ended_add(world->core, &id);
+		ended_add(&world->core->ended, &id);
+		ended_add(&world->core->ended, &id);
 		id.bytes[0] = (uint8_t)(i >> 8 | 128);
 		id.bytes[1] = (uint8_t)i;
 	}
 
-	assert_false(ended_has(world->core, &first));
-	assert_int_equal(ENDED_KEPT, world->core->ended_order.count);
+	assert_false(ended_has(&world->core->ended, &first));
+	assert_int_equal(ENDED_KEPT, world->core->ended.order.count);
 }
 
 /*
@@ -363,6 +417,10 @@ main(void)
 		    test_core_drops_a_second_record_of_a_job_that_others_ended),
 		DOUBT_TEST(
 		    test_core_drops_a_second_record_of_a_job_known_to_have_ended),
+		DOUBT_TEST(
+		    test_core_drops_a_second_record_of_a_job_that_ended_before_it_took_over),
+		DOUBT_TEST(
+		    test_core_forgets_nothing_of_its_own_for_what_it_reads_of_others),
 		DOUBT_TEST(test_core_forgets_the_oldest_of_the_jobs_that_ended),
 		DOUBT_TEST(
 		    test_core_is_silent_about_orphans_when_it_is_expelled),
