@@ -29,6 +29,9 @@
 /* Clocks of intakes may differ; a cancel may bear an earlier time. */
 #define CANCEL_SKEW_US (60LL * 1000000)
 
+/* How often a partition that forgets cancels says so. */
+#define FORGOTTEN_EVERY_US (10ULL * 1000000)
+
 /* The way of one partition from assigned to active; partition->io. */
 struct assignment {
 	struct dispatcher *dispatcher;
@@ -40,6 +43,8 @@ struct assignment {
 	int64_t oldest_at; /* time of the first open request */
 	int results_done;
 	int cancels_done;
+	int64_t forgotten;     /* cancels, since that was last said */
+	uint64_t forgotten_at; /* when it was; monotonic us, 0 = never */
 };
 
 const char *
@@ -124,17 +129,38 @@ assign_results_end(void *ctx)
 	assign_settle(assignment);
 }
 
+/*
+ * A cancel whose request is not read yet was forgotten for a newer one: its job
+ * will run, though its client was told otherwise.
+ */
+static void
+assign_forgotten(struct assignment *assignment)
+{
+	const uint64_t now_us = synq_loop_now_us(assignment->dispatcher->loop);
+
+	assignment->forgotten++;
+	if (assignment->forgotten_at != 0 &&
+	    now_us - assignment->forgotten_at < FORGOTTEN_EVERY_US)
+		return;
+	synq_log(SYNQ_LOG_WARN, "cancel.forgotten",
+	    SYNQ_F_TEXT("topic", assign_topic(assignment->partition)),
+	    SYNQ_F_INT("partition", assignment->partition->number),
+	    SYNQ_F_INT("count", assignment->forgotten), SYNQ_F_END);
+	assignment->forgotten = 0;
+	assignment->forgotten_at = now_us;
+}
+
 static void
 assign_on_cancel(void *ctx, const struct synq_kafka_message *message)
 {
 	struct assignment *assignment = ctx;
 	struct synq_cancel cancel;
 
-	if (synq_cancel_decode(message->value, &cancel) == 0)
-		core_cancel(assignment->dispatcher->core, &cancel);
-	else
+	if (synq_cancel_decode(message->value, &cancel) != 0)
 		assign_log(SYNQ_LOG_ERROR, "cancel.corrupt",
 		    assignment->partition, message->offset);
+	else if (core_cancel(assignment->partition, &cancel))
+		assign_forgotten(assignment);
 }
 
 static void

@@ -43,11 +43,9 @@ core_new(const struct core_config *config)
 	core->config = *config;
 	synq_list_init(&core->partitions);
 	synq_list_init(&core->orphans);
-	synq_list_init(&core->cancel_order);
 	synq_list_init(&core->unsent);
 	synq_heap_init(&core->timers);
 	core->jobs = synq_map_new();
-	core->cancels = synq_map_new();
 	ended_init(&core->ended, ENDED_KEPT);
 	core->gates = synq_map_new();
 	core->lives = synq_map_new();
@@ -71,14 +69,12 @@ core_free(struct core **core)
 	}
 	while ((link = synq_list_first(&self->orphans)) != NULL)
 		work_destroy(SYNQ_CONTAINER(link, struct work, place));
-	cancel_free_all(self);
 	ended_done(&self->ended);
 	gate_free_all(self);
 	life_free_all(self);
 	synq_fair_free(&self->fair);
 	synq_heap_done(&self->timers);
 	synq_map_free(&self->jobs);
-	synq_map_free(&self->cancels);
 	synq_map_free(&self->gates);
 	synq_map_free(&self->lives);
 	synq_catalog_free(&self->catalog);
@@ -224,7 +220,6 @@ core_resume_known(struct work *work, const struct known *known)
 static void
 core_place(struct partition *partition, struct work *work)
 {
-	struct core *core = partition->core;
 	struct known *known = partition_known(partition, work->source.offset);
 	enum synq_cancel_reason reason;
 	int placed = 0;
@@ -235,7 +230,7 @@ core_place(struct partition *partition, struct work *work)
 	}
 	if (!placed)
 		work_queue(work);
-	if (cancel_take(core, &work->request, &reason))
+	if (cancel_take(partition, &work->request, &reason))
 		work_cancel(work, reason);
 }
 
@@ -278,18 +273,23 @@ core_take(struct partition *partition, int64_t offset, struct synq_slice value)
 {
 	struct core *core = partition->core;
 	struct work *work = work_new(partition, offset, value);
+	int64_t created_at;
 
 	if (work == NULL) {
 		core->counts.skipped_corrupt++;
 		core->config.io.dead(
 		    core->config.io_ctx, partition, offset, value);
 		partition_done(partition, offset);
-	} else if (core_skip(partition, work)) {
+		return;
+	}
+	created_at = work->request.created_at;
+	if (core_skip(partition, work)) {
 		work_free(work);
 		partition_done(partition, offset);
 	} else {
 		core_place(partition, work);
 	}
+	cancel_forget_old(partition, created_at);
 }
 
 int

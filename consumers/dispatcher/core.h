@@ -129,9 +129,7 @@ struct core {
 	struct synq_list partitions;
 	struct synq_list orphans; /* works whose partition is gone */
 	struct synq_map *jobs;    /* job id => struct work, all but orphans */
-	struct synq_map *cancels; /* struct cancel_key => struct cancel */
-	struct synq_list cancel_order; /* the same, oldest first */
-	struct ended ended;            /* jobs that this process ended */
+	struct ended ended;       /* jobs that this process ended */
 	struct synq_fair *fair;
 	struct synq_heap timers; /* works by when they want attention */
 	struct synq_list unsent; /* works whose outcome was not taken */
@@ -201,8 +199,11 @@ void core_slept(struct core *core);
  */
 void core_stepped(struct core *core, int64_t step_us);
 
-/* A cancel was read. */
-void core_cancel(struct core *core, const struct synq_cancel *cancel);
+/*
+ * ${cancel} was read for ${partition}.  Returns 1 if an older one, whose
+ * request is not read yet, had to be forgotten for it, else 0.
+ */
+int core_cancel(struct partition *partition, const struct synq_cancel *cancel);
 
 /* attempt.started of ${work} lies at ${offset} of results, or ${rc}. */
 void core_started(struct work *work, int rc, int64_t offset);

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "cancel.h"
 #include "track/track.h"
 #include "work.h"
 
@@ -40,6 +41,8 @@ partition_new(struct core *core, enum synq_source_topic topic, int32_t number)
 	partition->topic = topic;
 	partition->number = number;
 	partition->known = synq_map_new();
+	partition->cancels = synq_map_new();
+	synq_list_init(&partition->cancel_order);
 	partition->late_offset = -1;
 	ended_init(&partition->ended, ENDED_KEPT_OF_PARTITION);
 	synq_buf_init(&partition->late, LATE_MAX_BYTES);
@@ -69,6 +72,8 @@ partition_free(struct partition **partition, int lost)
 	while ((known = synq_map_next(self->known, &cursor)) != NULL)
 		partition_known_drop(self, known);
 	synq_map_free(&self->known);
+	cancel_forget_all(self);
+	synq_map_free(&self->cancels);
 	ended_done(&self->ended);
 	synq_buf_done(&self->late);
 	synq_track_free(&self->track);
@@ -233,6 +238,10 @@ partition_outcome(struct partition *partition, int64_t offset,
 	const struct synq_source *source = &outcome->source;
 	struct work *work;
 
+	/* The other topic's as well: cancels do not say which they are for. */
+	if (outcome->kind == SYNQ_OUTCOME_RESULT)
+		cancel_forget(
+		    partition, &outcome->organization_id, &outcome->job_id);
 	if (source->topic != partition->topic ||
 	    source->partition != partition->number)
 		return;

@@ -34,8 +34,10 @@ struct partition {
 	int32_t number;
 	struct synq_track *track; /* NULL until restored */
 	struct synq_list works;
-	struct synq_map *known; /* source offset => struct known */
-	struct ended ended;     /* jobs that its results say have ended */
+	struct synq_map *known;        /* source offset => struct known */
+	struct synq_map *cancels;      /* struct cancel_key => struct cancel */
+	struct synq_list cancel_order; /* the same, oldest first */
+	struct ended ended; /* jobs that its results say have ended */
 	size_t bytes;
 	int stopped;          /* reading stopped for want of room */
 	int active;           /* settled: requests are read */

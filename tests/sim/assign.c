@@ -109,7 +109,7 @@ assign_on_cancel(struct part *part, const struct entry *entry)
 	struct synq_cancel cancel;
 
 	if (synq_cancel_decode(entry->value, &cancel) == 0)
-		core_cancel(part->node->core, &cancel);
+		(void)core_cancel(part->partition, &cancel);
 }
 
 static void

@@ -303,12 +303,12 @@ check_node(struct node *node)
 			check_fail(sim, "source %d has too wide a window", s);
 		if (synq_map_count(partition->known) > (size_t)sim->job_count)
 			check_fail(sim, "source %d knows too much", s);
+		if (synq_map_count(partition->cancels) > (size_t)sim->job_count)
+			check_fail(sim, "source %d keeps too many cancels", s);
 	}
 	if (bytes != core->bytes)
 		check_fail(sim, "%s counts %zu bytes, holds %zu", node->name,
 		    core->bytes, bytes);
-	if (synq_map_count(core->cancels) > (size_t)sim->job_count)
-		check_fail(sim, "%s keeps too many cancels", node->name);
 	if (synq_fair_in_flight(core->fair) > core->config.max_in_flight)
 		check_fail(sim, "%s has too many in flight", node->name);
 }

@@ -104,7 +104,7 @@ test_core_cancels_a_queued_job_without_a_call(void **state)
 		.organization_id = world_id(200),
 		.reason = SYNQ_CANCEL_GONE };
 
-	core_cancel(world->core, &cancel); /* before it is read */
+	(void)core_cancel(world->partition, &cancel); /* before it is read */
 	world->log_full = 1;
 	world_read(world, 0, 1);
 	world->log_full = 0;
@@ -123,9 +123,9 @@ test_core_leaves_a_job_to_its_organization(void **state)
 		.organization_id = world_id(201),
 		.reason = SYNQ_CANCEL_ASKED };
 
-	core_cancel(world->core, &cancel);
+	(void)core_cancel(world->partition, &cancel);
 	world_read(world, 0, 1);
-	core_cancel(world->core, &cancel);
+	(void)core_cancel(world->partition, &cancel);
 	world_ack(world);
 
 	assert_int_equal(1, world->call_count);
@@ -142,10 +142,10 @@ test_core_aborts_a_running_call_when_asked_to(void **state)
 
 	world_read(world, 0, 1);
 	world_ack(world);
-	core_cancel(world->core, &cancel);
+	(void)core_cancel(world->partition, &cancel);
 	assert_int_equal(0, world->aborted);
 	cancel.reason = SYNQ_CANCEL_ASKED;
-	core_cancel(world->core, &cancel);
+	(void)core_cancel(world->partition, &cancel);
 
 	assert_int_equal(1, world->aborted);
 	assert_int_equal(SYNQ_JOB_CANCELLED, world_last(world)->state);
@@ -161,7 +161,7 @@ test_core_ignores_a_cancel_of_another_organization(void **state)
 
 	world_read(world, 0, 1);
 	world_ack(world);
-	core_cancel(world->core, &cancel);
+	(void)core_cancel(world->partition, &cancel);
 
 	assert_int_equal(0, world->aborted);
 }

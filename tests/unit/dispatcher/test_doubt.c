@@ -147,7 +147,7 @@ ask_to_cancel(struct world *world)
 		.organization_id = world_id(200),
 		.reason = SYNQ_CANCEL_ASKED };
 
-	core_cancel(world->core, &cancel);
+	(void)core_cancel(world->partition, &cancel);
 }
 
 /* Its maker lives, may succeed, and tells the client so. */
