@@ -104,6 +104,8 @@ struct core_config {
 	uint32_t organization_in_flight;
 	uint32_t provider_in_flight;
 	uint64_t call_limit_us;
+	/* An intake writes a record again after so long at most. */
+	uint64_t rewrite_limit_us;
 	struct synq_backoff backoff;
 	size_t max_bytes; /* of requests held, all partitions together */
 	uint64_t seed;    /* of the jitter */

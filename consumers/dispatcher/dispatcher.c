@@ -186,6 +186,8 @@ dispatcher_core_config(
 	ret->provider_in_flight =
 	    (uint32_t)config->dispatcher_provider_in_flight;
 	ret->call_limit_us = (uint64_t)config->dispatcher_call_limit_ms * 1000;
+	/* What is not acknowledged by then is given up, not written again. */
+	ret->rewrite_limit_us = (uint64_t)config->kafka_ack_limit_ms * 1000;
 	ret->backoff.first_us =
 	    (uint64_t)config->dispatcher_backoff_first_ms * 1000;
 	ret->backoff.max_us =

@@ -8,7 +8,8 @@
  * results_offset, which the map carries, is the highest results offset below
  * which nothing matters any more: never above the first record of any request
  * that is still open, so that whoever takes over learns how often it was tried
- * and who is calling.
+ * and who is calling; nor above what ended a moment ago, so that whoever takes
+ * over knows the job when its record turns up a second time.
  */
 
 #include "partition.h"
@@ -43,6 +44,7 @@ partition_new(struct core *core, enum synq_source_topic topic, int32_t number)
 	partition->known = synq_map_new();
 	partition->cancels = synq_map_new();
 	synq_list_init(&partition->cancel_order);
+	partition->settled[0] = partition->settled[1] = -1;
 	partition->late_offset = -1;
 	ended_init(&partition->ended, ENDED_KEPT_OF_PARTITION);
 	synq_buf_init(&partition->late, LATE_MAX_BYTES);
@@ -301,6 +303,27 @@ partition_done(struct partition *partition, int64_t offset)
 	synq_track_mark(partition->track, offset, SYNQ_TRACK_DONE);
 }
 
+/*
+ * ${offset}, of results that are acknowledged by now, as it was when whatever
+ * an intake was writing then is written: one to two such times ago.
+ */
+static int64_t
+partition_settled(struct partition *partition, int64_t offset)
+{
+	const struct core_config *config = &partition->core->config;
+	const int64_t now_at = config->io.now(config->io_ctx);
+
+	if (now_at < partition->settled_at) /* the clock was set */
+		partition->settled_at = now_at;
+	if (now_at - partition->settled_at >=
+	    (int64_t)config->rewrite_limit_us) {
+		partition->settled[0] = partition->settled[1];
+		partition->settled[1] = offset;
+		partition->settled_at = now_at;
+	}
+	return partition->settled[0];
+}
+
 /* The highest results offset that whoever takes over need not read. */
 static int64_t
 partition_results_offset(struct partition *partition)
@@ -312,7 +335,8 @@ partition_results_offset(struct partition *partition)
 	int64_t offset;
 	int64_t first;
 
-	offset = core->config.io.acked(core->config.io_ctx, partition->number);
+	offset = partition_settled(partition,
+	    core->config.io.acked(core->config.io_ctx, partition->number));
 	for (link = synq_list_first(&partition->works); link != NULL;
 	     link = synq_list_next(&partition->works, link)) {
 		first = SYNQ_CONTAINER(link, struct work, place)->first_outcome;

@@ -40,6 +40,8 @@ struct partition {
 	struct ended ended; /* jobs that its results say have ended */
 	size_t bytes;
 	int stopped;          /* reading stopped for want of room */
+	int64_t settled[2];   /* see partition_settled; results offsets */
+	int64_t settled_at;   /* when the second was taken; wall us */
 	int active;           /* settled: requests are read */
 	struct synq_buf late; /* a record that the tracker cannot take yet */
 	int64_t late_offset;  /* its offset; -1 = none */

@@ -271,9 +271,6 @@ assign_on_assign(struct part *part)
 	    part->source / 2);
 	part->state = PART_ASSIGNED;
 	part->epoch++;
-	for (int i = 0; i < sim->job_count; i++)
-		sim->jobs[i].moved |= sim->jobs[i].accepted &&
-		                      sim->jobs[i].source == part->source;
 	part->full = part->serving = 0;
 	part->newest = part->sent = part->stored = 0;
 	event = event_net(sim, sim->now + sim_range(sim, MS, 30 * MS),

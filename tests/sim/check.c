@@ -75,17 +75,6 @@ check_started(struct sim *sim, const struct job *job, const struct work *work)
 }
 
 /*
- * What a new owner cannot know.  A record that was written twice and whose
- * partition went to another owner before the second was read: the new owner
- * cannot know that the first, below what is committed, was the same job.
- */
-static int
-check_is_blind(const struct job *job)
-{
-	return (job->written > 1 && job->moved) || job->late_end;
-}
-
-/*
  * Every call before has ended in a failure, or was in flight when its maker
  * died or was expelled; and of the others there are not too many.
  */
@@ -95,14 +84,14 @@ check_repeat(struct sim *sim, const struct job *job, const struct node *node)
 	struct synq_link *link;
 	const struct call *call;
 	uint32_t counted = 0;
-	int excused = check_is_blind(job);
+	int excused = job->late_end;
 
 	for (link = synq_list_first(&job->calls); link != NULL;
 	     link = synq_list_next(&job->calls, link)) {
 		call = SYNQ_CONTAINER(link, const struct call, link);
 		excused |= call->excused;
 		counted += !call->excused;
-		if (call->excused || call->failed || check_is_blind(job) ||
+		if (call->excused || call->failed || job->late_end ||
 		    (call->refused && call->node == node &&
 			call->life == node->life))
 			continue;
@@ -132,7 +121,7 @@ check_call(struct node *node, struct work *work)
 	check_started(sim, job, work);
 	check_repeat(sim, job, node);
 	if (job->cancel_at != 0 && job->cancel_at < sim->now - HEARD_US &&
-	    check_is_well(node, HEARD_US) && !check_is_blind(job))
+	    check_is_well(node, HEARD_US) && !job->late_end)
 		check_fail(
 		    sim, "job %d is called long after its cancel", job->number);
 	if (node->zombie)
@@ -229,9 +218,8 @@ check_reply(void *ctx, struct work *work, const struct synq_outcome *outcome)
 	job->replies++;
 	if (job->ended_at == 0)
 		check_fail(sim, "job %d is told before it ended", job->number);
-	else if (!check_is_blind(job) &&
-		 (job->state != outcome->state ||
-		     job->answer != check_answer(outcome)))
+	else if (!job->late_end && (job->state != outcome->state ||
+				       job->answer != check_answer(outcome)))
 		check_fail(sim, "%s tells of job %d what its result is not",
 		    node->name, job->number);
 }

@@ -74,7 +74,6 @@ intake_append(struct sim *sim, struct job *job, struct synq_slice value)
 		tape->end += sim_range(sim, 1, 70000);
 	entry = tape_append(sim, tape, value, intake_clock(sim, job));
 	entry->job = job;
-	job->written++;
 	return entry;
 }
 

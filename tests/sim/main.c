@@ -27,6 +27,7 @@ static const char *const wrong_names[WRONGS] = {
 	[WRONG_NO_CANCELS] = "no-cancels",
 	[WRONG_LOST_PLAIN] = "lost-plain",
 	[WRONG_ACKED_AHEAD] = "acked-ahead",
+	[WRONG_NO_REWRITE] = "no-rewrite",
 };
 
 struct options {

@@ -185,6 +185,11 @@ node_new_core(struct node *node)
 		.organization_in_flight = sim->traits.org_in_flight,
 		.provider_in_flight = sim->traits.provider_in_flight,
 		.call_limit_us = (uint64_t)sim->traits.call_limit_us,
+		/* Where nothing is written twice, nothing else may need it. */
+		.rewrite_limit_us =
+		    sim->traits.repeats == 0 || sim->wrong == WRONG_NO_REWRITE
+			? 0
+			: 10 * SECOND,
 		.backoff = { 500 * MS, 10 * SECOND },
 		.max_bytes = 8U << 20,
 	};

@@ -65,6 +65,7 @@ enum wrong {
 	WRONG_NO_CANCELS,  /* cancels are read from the end only */
 	WRONG_LOST_PLAIN,  /* a loss is taken for an orderly revoke */
 	WRONG_ACKED_AHEAD, /* the results offset runs ahead of what is open */
+	WRONG_NO_REWRITE,  /* ... and of what may be written twice */
 	WRONGS
 };
 
@@ -147,8 +148,6 @@ struct job {
 	int cancels;        /* bits: 1 << reason */
 	int64_t cancel_at;  /* the first that stops a call; 0 = none */
 	int late_end;       /* see check_result */
-	int moved;          /* its partition changed hands since */
-	int written;        /* how often its record was */
 	struct synq_list calls;
 	int64_t ended_at; /* 0 = no result on the log yet */
 	enum synq_job_state state;

@@ -442,7 +442,7 @@ test_core_keeps_results_offset_below_open_requests(void **state)
 	world_ack(world); /* started at 101 */
 	world_answer(world, 1, SYNQ_RETRY_NEVER, 1);
 	world_ack(world); /* result at 102 */
-	partition_commit(world->partition);
+	world_settle(world);
 	partition_free(&world->partition, 1);
 
 	world_assign(world, world->committed, world->metadata);

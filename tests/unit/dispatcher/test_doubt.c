@@ -271,6 +271,35 @@ test_core_drops_a_second_record_of_a_job_that_ended_before_it_took_over(
 	assert_int_equal(1, world->core->counts.skipped_duplicate);
 }
 
+/* Whoever takes over must read the result, though nothing is open before it. */
+static void
+test_core_lets_results_be_read_while_a_record_may_be_written_again(void **state)
+{
+	struct world *world = *state;
+
+	world_read(world, 0, 1);
+	world_ack(world); /* started at 100 */
+	world_answer(world, 0, SYNQ_RETRY_NEVER, 1);
+	world_ack(world); /* result at 101 */
+	world_settle(world);
+	world_read(world, 1, 2);
+	world_ack(world);
+	world_answer(world, 1, SYNQ_RETRY_NEVER, 1);
+	world_ack(world); /* result at 103 */
+	partition_commit(world->partition);
+	partition_free(&world->partition, 1);
+	world_assign(world, world->committed, world->metadata);
+	assert_int_equal(2, world->committed);
+	assert_int_equal(102, partition_reconcile_from(world->partition));
+
+	partition_settle(world->partition);
+	world_settle(world);
+	world_settle(world);
+	partition_free(&world->partition, 1);
+	world_assign(world, world->committed, world->metadata);
+	assert_int_equal(104, partition_reconcile_from(world->partition));
+}
+
 /* What a take-over reads of others is much, and nothing of it ended here. */
 static void
 test_core_forgets_nothing_of_its_own_for_what_it_reads_of_others(void **state)
@@ -419,6 +448,8 @@ main(void)
 		    test_core_drops_a_second_record_of_a_job_known_to_have_ended),
 		DOUBT_TEST(
 		    test_core_drops_a_second_record_of_a_job_that_ended_before_it_took_over),
+		DOUBT_TEST(
+		    test_core_lets_results_be_read_while_a_record_may_be_written_again),
 		DOUBT_TEST(
 		    test_core_forgets_nothing_of_its_own_for_what_it_reads_of_others),
 		DOUBT_TEST(test_core_forgets_the_oldest_of_the_jobs_that_ended),

@@ -162,6 +162,7 @@ world_core(struct world *world, uint8_t boot)
 		.organization_in_flight = 10,
 		.provider_in_flight = 10,
 		.call_limit_us = 600000000,
+		.rewrite_limit_us = 10000000,
 		.backoff = { 1000000, 30000000 },
 		.max_bytes = 1U << 26,
 		.seed = 1,
@@ -344,6 +345,18 @@ world_take_over(struct world *world)
 {
 	partition_free(&world->partition, 0);
 	world_assign(world, 0, "");
+}
+
+void
+world_settle(struct world *world)
+{
+	const uint64_t limit_us = world->core->config.rewrite_limit_us;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		world->now_at += (int64_t)limit_us;
+		partition_commit(world->partition);
+	}
 }
 
 void

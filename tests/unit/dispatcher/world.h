@@ -63,6 +63,8 @@ int world_teardown(void **state);
 void world_assign(struct world *world, int64_t offset, const char *metadata);
 /* Revoke the partition of ${world} and assign it again, nothing committed. */
 void world_take_over(struct world *world);
+/* Commit until whatever may be written twice is. */
+void world_settle(struct world *world);
 /* The life of ${instance} with the boot id of all ${boot}. */
 void world_life(struct world *world, const char *instance, uint8_t boot);
 /* Acknowledge everything that is sent and not acknowledged yet. */
