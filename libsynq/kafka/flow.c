@@ -41,12 +41,12 @@ struct flight {
 
 static void on_turn_end(void *ctx);
 
-/* Something may go: at the end of this turn, or when it was held too long. */
-static void
-plan(struct synq_producer *p)
+void
+flow_plan(struct synq_producer *p)
 {
-	if (p->state != SENDING_OPEN || p->due != NULL || p->closing ||
-	    synq_list_first(&p->ready) == NULL)
+	/* Nothing is given while some are tried again: no turn for nothing. */
+	if (p->state != SENDING_OPEN || p->again_us != 0 || p->due != NULL ||
+	    p->closing || synq_list_first(&p->ready) == NULL)
 		return;
 	if (p->lanes_out < OUT_PER_BROKER * p->brokers) {
 		synq_timer_stop(p->hold);
@@ -65,7 +65,7 @@ make_ready(struct synq_producer *p, struct synq_lane *lane)
 	if (lane->out == 0 && synq_list_first(&lane->fresh) != NULL &&
 	    !synq_link_used(&lane->ready))
 		synq_list_push(&p->ready, &lane->ready);
-	plan(p);
+	flow_plan(p);
 }
 
 void
@@ -171,7 +171,7 @@ give(struct synq_producer *p, size_t most)
 	       p->lanes_out < most &&
 	       (link = synq_list_first(&p->ready)) != NULL)
 		give_lane(p, SYNQ_CONTAINER(link, struct synq_lane, ready));
-	plan(p);
+	flow_plan(p);
 }
 
 static void

@@ -255,6 +255,7 @@ give_waiting(struct synq_producer *p)
 		if (p->state != SENDING_OPEN)
 			return;
 	}
+	flow_plan(p);
 }
 
 static void

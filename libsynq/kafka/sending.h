@@ -124,6 +124,13 @@ SYNQ_MUST_CHECK int sending_give(
  */
 void sending_give_or_settle(struct synq_producer *p, struct synq_record *r);
 
+/*
+ * Let what may go of ${p} go: at the end of this turn, or when it was held too
+ * long.  While some are tried again (again_us) nothing is planned: who ends
+ * that calls this.
+ */
+void flow_plan(struct synq_producer *p);
+
 /* ${r} is new: let it go with the next flight of ${p}. */
 void flow_add(struct synq_producer *p, struct synq_record *r);
 

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "kafka/producer.h"
+#include "kafka/sending.h"
 #include "loop/loop.h"
 #include "metric/metric.h"
 
@@ -357,6 +358,58 @@ test_broken_producer_takes_records_meanwhile(void **state)
 	assert_int_equal(f->acks, 21);
 }
 
+static int
+is_given(struct fixture *f)
+{
+	return f->producer->state == SENDING_OPEN && f->producer->lanes_out > 0;
+}
+
+static int
+is_broken(struct fixture *f)
+{
+	return f->producer->state != SENDING_OPEN;
+}
+
+static size_t
+turns_within(struct fixture *f, uint64_t limit_us)
+{
+	uint64_t until_us = synq_clock_mono_us() + limit_us;
+	size_t turns = 0;
+
+	for (; synq_clock_mono_us() < until_us; turns++)
+		synq_loop_turn(f->loop, 10);
+	return turns;
+}
+
+/* What waits behind the first record of a rebuilt handle waits asleep. */
+static void
+test_rebuilt_producer_sleeps_while_its_first_record_is_out(void **state)
+{
+	struct fixture *f = *state;
+	size_t acks;
+
+	start(f, 60000, 1);
+	/* Both handles' first ones: answered after two seconds. */
+	assert_int_equal(rd_kafka_mock_broker_push_request_error_rtts(f->mock,
+			     1, API_PRODUCE, 2, RD_KAFKA_RESP_ERR_NO_ERROR,
+			     2000, RD_KAFKA_RESP_ERR_NO_ERROR, 2000),
+	    RD_KAFKA_RESP_ERR_NO_ERROR);
+	assert_int_equal(send_bytes(f, 10), 0);
+	assert_true(turn_until(f, is_given, 5000));
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(send_bytes(f, 10), 0);
+	synq_producer_break(f->producer);
+	assert_true(turn_until(f, is_broken, 5000));
+	assert_true(turn_until(f, is_given, 15000));
+
+	acks = f->acks;
+	assert_int_equal(send_bytes(f, 10), 0);
+	assert_true(turns_within(f, 1000000) < 1000);
+	assert_int_equal(f->acks, acks);
+	assert_true(turn_until(f, is_answered, 20000));
+	assert_int_equal(f->acks, 5);
+}
+
 static void
 test_end_answers_every_record(void **state)
 {
@@ -431,6 +484,8 @@ main(void)
 		CASE(test_sequence_error_costs_no_record),
 		CASE(test_first_record_that_fails_is_not_taken_for_written),
 		CASE(test_broken_producer_takes_records_meanwhile),
+		CASE(
+		    test_rebuilt_producer_sleeps_while_its_first_record_is_out),
 		CASE(test_end_answers_every_record),
 		CASE(test_end_takes_no_record_from_an_answer),
 		CASE(test_wrong_setting_is_said),
