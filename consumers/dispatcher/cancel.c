@@ -39,6 +39,16 @@ cancel_slice(const struct cancel_key *key)
 	return synq_slice_of(key, sizeof(*key));
 }
 
+/* The one that ${partition} keeps, or NULL. */
+static struct cancel *
+cancel_find(const struct partition *partition,
+    const struct synq_uuid *organization_id, const struct synq_uuid *job_id)
+{
+	const struct cancel_key key = { *organization_id, *job_id };
+
+	return synq_map_get(partition->cancels, cancel_slice(&key));
+}
+
 static struct cancel *
 cancel_oldest(const struct partition *partition)
 {
@@ -59,12 +69,10 @@ cancel_drop(struct partition *partition, struct cancel *cancel)
 static int
 cancel_keep(struct partition *partition, const struct synq_cancel *message)
 {
-	const struct cancel_key key = { message->organization_id,
-		message->job_id };
 	const int full = partition->cancel_order.count >= CANCELS_KEPT;
-	struct cancel *cancel;
+	struct cancel *cancel =
+	    cancel_find(partition, &message->organization_id, &message->job_id);
 
-	cancel = synq_map_get(partition->cancels, cancel_slice(&key));
 	if (cancel != NULL) {
 		/* What a client asked for outweighs that it went away. */
 		if (message->reason != SYNQ_CANCEL_GONE)
@@ -74,7 +82,8 @@ cancel_keep(struct partition *partition, const struct synq_cancel *message)
 	if (full)
 		cancel_drop(partition, cancel_oldest(partition));
 	cancel = synq_mem_new(sizeof(*cancel));
-	cancel->key = key;
+	cancel->key =
+	    (struct cancel_key){ message->organization_id, message->job_id };
 	cancel->reason = message->reason;
 	cancel->asked_at = message->asked_at;
 	synq_list_push(&partition->cancel_order, &cancel->link);
@@ -104,11 +113,9 @@ int
 cancel_take(struct partition *partition, const struct synq_request *request,
     enum synq_cancel_reason *ret_reason)
 {
-	const struct cancel_key key = { request->organization_id,
-		request->job_id };
-	struct cancel *cancel;
+	struct cancel *cancel =
+	    cancel_find(partition, &request->organization_id, &request->job_id);
 
-	cancel = synq_map_get(partition->cancels, cancel_slice(&key));
 	if (cancel == NULL)
 		return 0;
 	*ret_reason = cancel->reason;
@@ -120,10 +127,8 @@ void
 cancel_forget(struct partition *partition,
     const struct synq_uuid *organization_id, const struct synq_uuid *job_id)
 {
-	const struct cancel_key key = { *organization_id, *job_id };
-	struct cancel *cancel;
+	struct cancel *cancel = cancel_find(partition, organization_id, job_id);
 
-	cancel = synq_map_get(partition->cancels, cancel_slice(&key));
 	if (cancel != NULL)
 		cancel_drop(partition, cancel);
 }

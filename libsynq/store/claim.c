@@ -21,14 +21,13 @@
  * say: Redis decides alone if it has been up for a day, so that it knows every
  * key that counts; it is young when it lost everything, and when this intake
  * had to do without it.  Neither can say: UNKNOWN, the client asked not to be
- * doubled.  The intake died or stands still between the
- * claim and its end: the key stays "being accepted"; after a while it is STALE,
- * and who asks looks whether the job is there and, if not, takes the claim over
- * for a job of its own.  STALE is a guess (a process can be stopped, a clock
- * can be set), so that taking over is a compare-and-set, as is every end of a
- * claim (settle.c).  Redis was away when the acceptance ended, or took the
- * claim from a silence that was given up: it says "being accepted" and
- * PostgreSQL knows better.
+ * doubled.  The intake died or stands still between the claim and its end: the
+ * key stays "being accepted"; after a while it is STALE, and who asks looks
+ * whether the job is there and, if not, takes the claim over for a job of its
+ * own.  STALE is a guess (a process can be stopped, a clock can be set), so
+ * that taking over is a compare-and-set, as is every end of a claim (settle.c).
+ * Redis was away when the acceptance ended, or took the claim from a silence
+ * that was given up: it says "being accepted" and PostgreSQL knows better.
  *
  * A take-over must succeed in both stores, an acceptance in one of them: no two
  * of them can both succeed, whichever store either cannot see.  A take-over
@@ -181,10 +180,10 @@ on_row(void *ctx, int rc, const struct synq_pg_rows *const *rows,
 
 /*
  * Put the row of ${claim} if there is none, or only the one to be taken over;
- * ${done} sees what there is.
+ * on_row sees what there is.
  */
 static int
-pg_put(struct claim *claim, synq_pg_done_fn *done, void *ctx)
+pg_put(struct claim *claim)
 {
 	static const char insert[] =
 	    "INSERT INTO operations.idempotency AS i (organization_id,"
@@ -216,8 +215,8 @@ pg_put(struct claim *claim, synq_pg_done_fn *done, void *ctx)
 		.organization_id = &claim->organization_id,
 		.statements = statements,
 		.count = SYNQ_COUNT(statements) - !claim->mine_in_redis,
-		.done = done,
-		.ctx = ctx,
+		.done = on_row,
+		.ctx = claim,
 	};
 
 	return synq_pg_start(claim->pg, &transaction);
@@ -227,7 +226,7 @@ pg_put(struct claim *claim, synq_pg_done_fn *done, void *ctx)
 static void
 ask_pg(struct claim *claim)
 {
-	if (pg_put(claim, on_row, claim) == 0)
+	if (pg_put(claim) == 0)
 		return;
 	without_pg(claim);
 	if (claim->answer != SYNQ_CLAIM_MINE)

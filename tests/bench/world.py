@@ -117,11 +117,10 @@ class World(System):
 
     def __init__(self, models=None, settings=(), core=MEASURED):
         before = os.sched_getaffinity(0)
-        if core is not None:
-            os.sched_setaffinity(0, {core})
         linger = os.environ.get("LINGER")
         extra = (f"kafka.linger_ms={linger}",) if linger else ()
         if core is not None:
+            os.sched_setaffinity(0, {core})
             extra += (BROKER,)
         try:
             super().__init__(models or {"bench": "lat=0"}, (*DEFAULTS, *extra, *settings))

@@ -9,18 +9,6 @@
 
 #define SECOND_US 1000000LL
 
-/* Ask ${partition} to cancel the job ${id}; what core_cancel says. */
-static int
-ask(struct world *world, struct partition *partition, struct synq_uuid id)
-{
-	const struct synq_cancel cancel = { .job_id = id,
-		.organization_id = world_id(200),
-		.reason = SYNQ_CANCEL_ASKED,
-		.asked_at = world->now_at };
-
-	return core_cancel(partition, &cancel);
-}
-
 /* The id of the job ${number} of many. */
 static struct synq_uuid
 many_id(uint32_t number)
@@ -41,7 +29,7 @@ ask_many(struct world *world, struct partition *partition, uint32_t count)
 	int forgotten = 0;
 
 	for (uint32_t i = 0; i < count; i++)
-		forgotten += ask(world, partition, many_id(i));
+		forgotten += world_cancel(world, partition, many_id(i));
 	return forgotten;
 }
 
@@ -58,7 +46,7 @@ test_cancel_outlives_the_many_of_another_partition(void **state)
 	struct partition *other =
 	    partition_new(world->core, SYNQ_SOURCE_INTERACTIVE, 4);
 
-	assert_int_equal(0, ask(world, world->partition, world_id(1)));
+	assert_int_equal(0, world_cancel(world, world->partition, world_id(1)));
 	assert_int_equal(2, ask_many(world, other, CANCELS_KEPT + 2));
 	assert_int_equal(CANCELS_KEPT, kept(other));
 	partition_free(&other, 0);
@@ -75,12 +63,12 @@ test_cancel_is_forgotten_for_a_newer_one_and_it_is_said(void **state)
 {
 	struct world *world = *state;
 
-	(void)ask(world, world->partition, world_id(1));
-	(void)ask(world, world->partition, world_id(2));
+	(void)world_cancel(world, world->partition, world_id(1));
+	(void)world_cancel(world, world->partition, world_id(2));
 	assert_int_equal(
 	    0, ask_many(world, world->partition, CANCELS_KEPT - 2));
-	assert_int_equal(0, ask(world, world->partition, world_id(1)));
-	assert_int_equal(1, ask(world, world->partition, world_id(3)));
+	assert_int_equal(0, world_cancel(world, world->partition, world_id(1)));
+	assert_int_equal(1, world_cancel(world, world->partition, world_id(3)));
 	world_read(world, 0, 1);
 	world_ack(world);
 	assert_int_equal(1, world->call_count);
@@ -100,7 +88,7 @@ test_cancel_of_a_job_that_ended_here_takes_no_room(void **state)
 	world_ack(world);
 	world_answer(world, 0, SYNQ_RETRY_NEVER, 1);
 	world_ack(world);
-	(void)ask(world, world->partition, world_id(1));
+	(void)world_cancel(world, world->partition, world_id(1));
 
 	assert_int_equal(0, kept(world->partition));
 }
@@ -110,18 +98,16 @@ static void
 test_cancel_of_a_job_that_others_ended_takes_no_room(void **state)
 {
 	struct world *world = *state;
-	struct synq_outcome outcome =
-	    world_started_by(world, "dispatcher-2", 9);
+	struct synq_outcome outcome = world_ended(world);
 
 	partition_free(&world->partition, 1);
 	world_assign(world, 150, "");
-	outcome.kind = SYNQ_OUTCOME_RESULT;
 	outcome.source.offset = 100;
-	(void)ask(world, world->partition, world_id(1));
+	(void)world_cancel(world, world->partition, world_id(1));
 	assert_int_equal(1, kept(world->partition));
 	partition_outcome(world->partition, 7, &outcome);
 	assert_int_equal(0, kept(world->partition));
-	(void)ask(world, world->partition, world_id(1));
+	(void)world_cancel(world, world->partition, world_id(1));
 
 	assert_int_equal(0, kept(world->partition));
 }
@@ -131,13 +117,11 @@ static void
 test_cancel_of_the_other_topic_is_forgotten_when_its_job_ends(void **state)
 {
 	struct world *world = *state;
-	struct synq_outcome outcome =
-	    world_started_by(world, "dispatcher-2", 9);
+	struct synq_outcome outcome = world_ended(world);
 
-	outcome.kind = SYNQ_OUTCOME_RESULT;
 	outcome.source.topic = SYNQ_SOURCE_BATCH;
-	(void)ask(world, world->partition, world_id(1));
-	(void)ask(world, world->partition, world_id(2));
+	(void)world_cancel(world, world->partition, world_id(1));
+	(void)world_cancel(world, world->partition, world_id(2));
 	partition_outcome(world->partition, 7, &outcome);
 
 	assert_int_equal(1, kept(world->partition));
@@ -147,13 +131,11 @@ static void
 test_cancel_stays_when_another_organization_ends_a_job_of_that_id(void **state)
 {
 	struct world *world = *state;
-	struct synq_outcome outcome =
-	    world_started_by(world, "dispatcher-2", 9);
+	struct synq_outcome outcome = world_ended(world);
 
-	outcome.kind = SYNQ_OUTCOME_RESULT;
 	outcome.source.topic = SYNQ_SOURCE_BATCH;
 	outcome.organization_id = world_id(201);
-	(void)ask(world, world->partition, world_id(1));
+	(void)world_cancel(world, world->partition, world_id(1));
 	partition_outcome(world->partition, 7, &outcome);
 
 	assert_int_equal(1, kept(world->partition));
@@ -166,9 +148,9 @@ test_cancel_is_forgotten_when_requests_are_read_that_are_much_younger(
 {
 	struct world *world = *state;
 
-	(void)ask(world, world->partition, world_id(2));
+	(void)world_cancel(world, world->partition, world_id(2));
 	world->now_at += 600 * SECOND_US;
-	(void)ask(world, world->partition, world_id(3));
+	(void)world_cancel(world, world->partition, world_id(3));
 	world_read(world, 0, 1);
 	assert_int_equal(2, kept(world->partition));
 	world->now_at += 3300 * SECOND_US;
@@ -188,7 +170,7 @@ test_cancel_waits_for_a_request_that_is_read_late(void **state)
 	struct world *world = *state;
 	const struct synq_request request = world_request(world, 1);
 
-	(void)ask(world, world->partition, world_id(1));
+	(void)world_cancel(world, world->partition, world_id(1));
 	world_read(world, 0, 2);
 	world->now_at += 3000 * SECOND_US;
 	world_read(world, 1, 3);

@@ -143,11 +143,7 @@ test_core_ends_what_is_out_though_a_dead_life_ended_the_job(void **state)
 static void
 ask_to_cancel(struct world *world)
 {
-	const struct synq_cancel cancel = { .job_id = world_id(1),
-		.organization_id = world_id(200),
-		.reason = SYNQ_CANCEL_ASKED };
-
-	(void)core_cancel(world->partition, &cancel);
+	(void)world_cancel(world, world->partition, world_id(1));
 }
 
 /* Its maker lives, may succeed, and tells the client so. */
@@ -234,10 +230,8 @@ static void
 test_core_drops_a_second_record_of_a_job_known_to_have_ended(void **state)
 {
 	struct world *world = *state;
-	struct synq_outcome outcome =
-	    world_started_by(world, "dispatcher-2", 9);
+	struct synq_outcome outcome = world_ended(world);
 
-	outcome.kind = SYNQ_OUTCOME_RESULT;
 	world_take_over(world);
 	partition_outcome(world->partition, 7, &outcome);
 	partition_settle(world->partition);
@@ -254,12 +248,10 @@ test_core_drops_a_second_record_of_a_job_that_ended_before_it_took_over(
     void **state)
 {
 	struct world *world = *state;
-	struct synq_outcome outcome =
-	    world_started_by(world, "dispatcher-2", 9);
+	struct synq_outcome outcome = world_ended(world);
 
 	partition_free(&world->partition, 1);
 	world_assign(world, 150, "");
-	outcome.kind = SYNQ_OUTCOME_RESULT;
 	outcome.source.offset = 100;
 	partition_outcome(world->partition, 7, &outcome);
 	partition_settle(world->partition);

@@ -258,14 +258,10 @@ test_figures_count_a_job_that_nobody_tried(void **state)
 static void
 test_figures_count_the_cancelled(void **state)
 {
-	const struct synq_cancel cancel = { .job_id = world_id(1),
-		.organization_id = world_id(200),
-		.reason = SYNQ_CANCEL_ASKED };
-
 	(void)state;
 	world_read(world, 0, 1);
 	answer_log(0);
-	(void)core_cancel(world->partition, &cancel);
+	(void)world_cancel(world, world->partition, world_id(1));
 	answer_log(0);
 
 	assert_int_equal(1, jobs("cancelled"));

@@ -340,6 +340,28 @@ world_started_by(const struct world *world, const char *instance, uint8_t boot)
 	return outcome;
 }
 
+struct synq_outcome
+world_ended(const struct world *world)
+{
+	struct synq_outcome outcome =
+	    world_started_by(world, "dispatcher-2", 9);
+
+	outcome.kind = SYNQ_OUTCOME_RESULT;
+	return outcome;
+}
+
+int
+world_cancel(
+    const struct world *world, struct partition *partition, struct synq_uuid id)
+{
+	const struct synq_cancel cancel = { .job_id = id,
+		.organization_id = world_id(200),
+		.reason = SYNQ_CANCEL_ASKED,
+		.asked_at = world->now_at };
+
+	return core_cancel(partition, &cancel);
+}
+
 void
 world_take_over(struct world *world)
 {

@@ -85,6 +85,11 @@ void world_answer(struct world *world, size_t call, enum synq_retry_class class,
     int succeeded);
 /* The last record that went out. */
 const struct sent *world_last(const struct world *world);
+/* Ask ${partition} to cancel the job ${id}; what core_cancel says. */
+int world_cancel(const struct world *world, struct partition *partition,
+    struct synq_uuid id);
+/* The result of job 1, made by dispatcher-2. */
+struct synq_outcome world_ended(const struct world *world);
 /* A started record of job 1 at source offset 0, made by ${instance}. */
 struct synq_outcome world_started_by(
     const struct world *world, const char *instance, uint8_t boot);
