@@ -111,7 +111,8 @@ intake_connect_log(struct intake *intake, struct synq_err *err)
 		.topic = SYNQ_TOPIC_CONTROL,
 		.partition = 0,
 		.from = SYNQ_READ_FIRST,
-		.events = { intake_on_control, intake_on_caught_up },
+		.events = { .on_message = intake_on_control,
+		    .on_caught_up = intake_on_caught_up },
 		.ctx = intake,
 	};
 	struct synq_kafka_config kafka;

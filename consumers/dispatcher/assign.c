@@ -2,13 +2,15 @@
  * Assignment of a partition.
  *
  * Happy path:
- *	on_assign → ask the group what is committed → peek at the first open
- *	request for its age → read results from the map's results_offset and
- *	cancels from that age, both to their end → read requests.
+ *	on_assign → ask the group what is committed → find how far the log
+ *	still holds that and, at once, peek at the first open request for its
+ *	age → read results from the map's results_offset and cancels from that
+ *	age, both to their end → read requests.
  *
  * Failure modes: a map that does not decode (logged; results and the log
- * decide), nothing committed (an alarm; from the first record kept), revoked
- * at any step (everything of the assignment is dropped).
+ * decide), nothing committed (an alarm; from the first record kept), a log that
+ * lost what was committed (an alarm; from there), revoked at any step
+ * (everything of the assignment is dropped).
  */
 
 #include "assign.h"
@@ -36,11 +38,15 @@
 struct assignment {
 	struct dispatcher *dispatcher;
 	struct partition *partition;
+	int64_t committed; /* by the group; -1 = nothing */
+	char *metadata;    /* of that commit; metadata_bytes long */
+	size_t metadata_bytes;
+	struct synq_reader_stream *cut;
 	struct synq_reader_stream *peek;
 	struct synq_reader_stream *results;
 	struct synq_reader_stream *cancels;
 	struct figures_track *track;
-	int64_t oldest_at; /* time of the first open request */
+	int64_t oldest_at; /* time of the first open request; -1 = unknown */
 	int results_done;
 	int cancels_done;
 	int64_t forgotten;     /* cancels, since that was last said */
@@ -121,6 +127,14 @@ assign_on_result(void *ctx, const struct synq_kafka_message *message)
 }
 
 static void
+assign_results_found(void *ctx, int64_t offset)
+{
+	struct assignment *assignment = ctx;
+
+	partition_results_found(assignment->partition, offset);
+}
+
+static void
 assign_results_end(void *ctx)
 {
 	struct assignment *assignment = ctx;
@@ -184,7 +198,9 @@ assign_reconcile(struct assignment *assignment)
 		.partition = partition->number,
 		.from = from < 0 ? SYNQ_READ_TIME : SYNQ_READ_OFFSET,
 		.at = from < 0 ? assignment->oldest_at - CANCEL_SKEW_US : from,
-		.events = { assign_on_result, assign_results_end },
+		.events = { .on_message = assign_on_result,
+		    .on_caught_up = assign_results_end,
+		    .on_found = assign_results_found },
 		.ctx = assignment,
 	};
 	const struct synq_reader_request cancels = {
@@ -192,7 +208,8 @@ assign_reconcile(struct assignment *assignment)
 		.partition = partition->number,
 		.from = SYNQ_READ_TIME,
 		.at = assignment->oldest_at - CANCEL_SKEW_US,
-		.events = { assign_on_cancel, assign_cancels_end },
+		.events = { .on_message = assign_on_cancel,
+		    .on_caught_up = assign_cancels_end },
 		.ctx = assignment,
 	};
 
@@ -200,14 +217,22 @@ assign_reconcile(struct assignment *assignment)
 	assignment->cancels = synq_reader_open(dispatcher->reader, &cancels);
 }
 
+/* Where the log stands and how old the first open request is, are known. */
+static void
+assign_know(struct assignment *assignment)
+{
+	if (assignment->partition->track != NULL && assignment->oldest_at >= 0)
+		assign_reconcile(assignment);
+}
+
 static void
 assign_peeked(struct assignment *assignment, int64_t oldest_at)
 {
-	if (assignment->results != NULL || assignment->peek == NULL)
+	if (assignment->peek == NULL)
 		return;
 	synq_reader_close(&assignment->peek);
 	assignment->oldest_at = oldest_at;
-	assign_reconcile(assignment);
+	assign_know(assignment);
 }
 
 static void
@@ -222,33 +247,84 @@ assign_peek_end(void *ctx)
 	assign_peeked(ctx, synq_clock_wall_us());
 }
 
+/* Find the first open request, at ${offset} or behind; -1 = all are open. */
+static void
+assign_peek(struct assignment *assignment, int64_t offset)
+{
+	const struct synq_reader_request peek = {
+		.topic = assign_topic(assignment->partition),
+		.partition = assignment->partition->number,
+		.from = offset < 0 ? SYNQ_READ_FIRST : SYNQ_READ_OFFSET,
+		.at = offset,
+		.events = { .on_message = assign_on_peek,
+		    .on_caught_up = assign_peek_end },
+		.ctx = assignment,
+	};
+
+	assignment->oldest_at = -1;
+	synq_reader_close(&assignment->peek);
+	assignment->peek =
+	    synq_reader_open(assignment->dispatcher->reader, &peek);
+}
+
+/* What was read before lies below ${cut}: take it that the rest was not. */
+static void
+assign_on_cut(void *ctx, int64_t cut)
+{
+	struct assignment *assignment = ctx;
+	struct partition *partition = assignment->partition;
+	const struct synq_slice metadata =
+	    synq_slice_of(assignment->metadata, assignment->metadata_bytes);
+
+	synq_reader_close(&assignment->cut);
+	if (partition_restore(
+		partition, assignment->committed, metadata, cut) != 0)
+		assign_log(SYNQ_LOG_ERROR, "partition.map_corrupt", partition,
+		    assignment->committed);
+	if (cut < assignment->committed) {
+		assign_log(SYNQ_LOG_ERROR, "partition.log_cut", partition, cut);
+		assign_peek(assignment, cut);
+	}
+	assign_know(assignment);
+}
+
+/* Find where the log no longer holds what was read when it was committed. */
+static void
+assign_find_cut(struct assignment *assignment, struct synq_slice metadata)
+{
+	const int64_t until_at = partition_read_until(metadata);
+	const struct synq_reader_request cut = {
+		.topic = assign_topic(assignment->partition),
+		.partition = assignment->partition->number,
+		.from = until_at < 0 ? SYNQ_READ_END : SYNQ_READ_TIME,
+		.at = until_at,
+		.events = { .on_found = assign_on_cut },
+		.ctx = assignment,
+	};
+
+	assignment->metadata = synq_mem_copy(metadata.data, metadata.bytes);
+	assignment->metadata_bytes = metadata.bytes;
+	assignment->cut =
+	    synq_reader_open(assignment->dispatcher->reader, &cut);
+}
+
 static void
 assign_on_committed(
     void *ctx, int rc, int64_t offset, struct synq_slice metadata)
 {
 	struct assignment *assignment = ctx;
 	struct partition *partition = assignment->partition;
-	struct dispatcher *dispatcher = assignment->dispatcher;
-	struct synq_reader_request peek = {
-		.topic = assign_topic(partition),
-		.partition = partition->number,
-		.from = SYNQ_READ_FIRST,
-		.events = { assign_on_peek, assign_peek_end },
-		.ctx = assignment,
-	};
 
 	(void)rc; /* the consumer retries errors itself */
-	if (partition_restore(partition, offset, metadata) != 0)
-		assign_log(
-		    SYNQ_LOG_ERROR, "partition.map_corrupt", partition, offset);
+	assignment->committed = offset;
+	assign_peek(assignment, offset);
 	if (offset >= 0) {
-		peek.from = SYNQ_READ_OFFSET;
-		peek.at = offset;
-	} else {
-		assign_log(SYNQ_LOG_WARN, "partition.nothing_committed",
-		    partition, offset);
+		assign_find_cut(assignment, metadata);
+		return;
 	}
-	assignment->peek = synq_reader_open(dispatcher->reader, &peek);
+	assign_log(
+	    SYNQ_LOG_WARN, "partition.nothing_committed", partition, offset);
+	(void)partition_restore(partition, -1, metadata, 0);
 }
 
 static void
@@ -282,11 +358,13 @@ assign_on_revoke(void *ctx, const char *topic, int32_t number, int lost)
 	assignment = partition->io;
 	assign_log(lost ? SYNQ_LOG_WARN : SYNQ_LOG_INFO,
 	    lost ? "partition.lost" : "partition.revoked", partition, -1);
+	synq_reader_close(&assignment->cut);
 	synq_reader_close(&assignment->peek);
 	synq_reader_close(&assignment->results);
 	synq_reader_close(&assignment->cancels);
 	partition_free(&partition, lost);
 	figures_track_free(&assignment->track);
+	synq_mem_free(assignment->metadata);
 	synq_mem_free(assignment);
 }
 
@@ -300,6 +378,8 @@ assign_on_message(void *ctx, const struct synq_kafka_message *message)
 
 	if (partition == NULL || !partition->active)
 		return 0;
+	if (message->time_us > partition->newest_at)
+		partition->newest_at = message->time_us;
 	full = core_request(partition, message->offset, message->value);
 	dispatcher_wake(dispatcher);
 	return full;

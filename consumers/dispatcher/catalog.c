@@ -85,7 +85,8 @@ catalog_follow(struct dispatcher *dispatcher)
 		.topic = SYNQ_TOPIC_CONTROL,
 		.partition = 0,
 		.from = SYNQ_READ_FIRST,
-		.events = { catalog_on_control, catalog_on_caught_up },
+		.events = { .on_message = catalog_on_control,
+		    .on_caught_up = catalog_on_caught_up },
 		.ctx = dispatcher,
 	};
 

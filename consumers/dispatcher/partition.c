@@ -10,6 +10,11 @@
  * that is still open, so that whoever takes over learns how often it was tried
  * and who is calling; nor above what ended a moment ago, so that whoever takes
  * over knows the job when its record turns up a second time.
+ *
+ * Failure modes: a broker that lost power may come back with a log that ends
+ * before what was committed, and may have taken new records since (ADR 0010).
+ * Those are younger than everything that was read: the time of the newest one
+ * goes with the map, and what is younger than it was never read.
  */
 
 #include "partition.h"
@@ -26,6 +31,10 @@
 #define MIN_PARTITION_BYTES (4U << 20)
 /* The largest record of a topic. */
 #define LATE_MAX_BYTES (2U << 20)
+/* Between the map and the time of the newest record, in the metadata. */
+#define NEWEST '@'
+#define NEWEST_MAX_S UINT32_MAX
+#define NEWEST_CHARS 11
 
 static struct synq_slice
 known_key(const int64_t *offset)
@@ -84,19 +93,59 @@ partition_free(struct partition **partition, int lost)
 	*partition = NULL;
 }
 
-int
-partition_restore(
-    struct partition *partition, int64_t offset, struct synq_slice metadata)
+/*
+ * Split ${metadata}, "<map>@<seconds>", into the map and, in place of
+ * ${ret_s}, the second after the newest record read; 0 = it does not say.
+ */
+static struct synq_slice
+metadata_split(struct synq_slice metadata, uint64_t *ret_s)
 {
-	if (offset < 0) {
-		partition->track = synq_track_new(0);
+	const char *at = metadata.bytes == 0
+	                     ? NULL
+	                     : memchr(metadata.data, NEWEST, metadata.bytes);
+	size_t map_bytes;
+
+	*ret_s = 0;
+	if (at == NULL)
+		return metadata;
+	map_bytes = (size_t)(at - metadata.data);
+	if (synq_slice_u64(
+		synq_slice_of(at + 1, metadata.bytes - map_bytes - 1),
+		NEWEST_MAX_S, ret_s) != 0)
+		*ret_s = 0;
+	return synq_slice_of(metadata.data, map_bytes);
+}
+
+int64_t
+partition_read_until(struct synq_slice metadata)
+{
+	uint64_t newest_s;
+
+	(void)metadata_split(metadata, &newest_s);
+	return newest_s == 0 ? -1 : (int64_t)newest_s * 1000000;
+}
+
+int
+partition_restore(struct partition *partition, int64_t offset,
+    struct synq_slice metadata, int64_t cut)
+{
+	uint64_t newest_s;
+	struct synq_slice map = metadata_split(metadata, &newest_s);
+
+	if (newest_s > 0)
+		partition->newest_at = (int64_t)newest_s * 1000000 - 1;
+	if (offset < 0 || cut < offset) {
+		partition->track = synq_track_new(offset < 0 ? 0 : cut);
 		return 0;
 	}
-	/*
-	 * Where the log ends is not asked: what the consumer last heard of a
-	 * partition that comes back is older than what others did meanwhile.
-	 */
-	return synq_track_restore(offset, metadata, -1, &partition->track);
+	return synq_track_restore(offset, map, cut, &partition->track);
+}
+
+void
+partition_results_found(struct partition *partition, int64_t offset)
+{
+	if (offset < partition_reconcile_from(partition))
+		synq_track_cut_results(partition->track, offset);
 }
 
 int64_t
@@ -362,8 +411,12 @@ partition_commit(struct partition *partition)
 	    partition->track, partition_results_offset(partition));
 	if (!synq_track_dirty(partition->track))
 		return;
-	synq_buf_init(&metadata, SYNQ_TRACK_MAX_CHARS + 1);
+	synq_buf_init(&metadata, SYNQ_TRACK_MAX_CHARS + NEWEST_CHARS + 1);
 	synq_track_encode(partition->track, &metadata);
+	if (partition->newest_at > 0) {
+		synq_buf_char(&metadata, NEWEST);
+		synq_buf_i64(&metadata, partition->newest_at / 1000000 + 1);
+	}
 	core->config.io.commit(core->config.io_ctx, partition,
 	    synq_track_base(partition->track), synq_buf_view(&metadata));
 	synq_buf_done(&metadata);

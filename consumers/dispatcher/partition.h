@@ -45,7 +45,8 @@ struct partition {
 	int active;           /* settled: requests are read */
 	struct synq_buf late; /* a record that the tracker cannot take yet */
 	int64_t late_offset;  /* its offset; -1 = none */
-	void *io;             /* the I/O side's own */
+	int64_t newest_at; /* of the records read, by their clocks; wall us */
+	void *io;          /* the I/O side's own */
 };
 
 /* The partition ${number} of ${topic}, just assigned. */
@@ -59,12 +60,23 @@ struct partition *partition_new(
 void partition_free(struct partition **partition, int lost);
 
 /*
- * The group has committed ${offset} (-1 = nothing) with ${metadata}.  Returns
- * 0, or CORRUPT if the metadata said nothing usable: then everything from the
- * offset on is known by results only.
+ * A time, us, above that of every record that was read when ${metadata} was
+ * committed; -1 = it does not say.
  */
-int partition_restore(
-    struct partition *partition, int64_t offset, struct synq_slice metadata);
+int64_t partition_read_until(struct synq_slice metadata);
+
+/*
+ * The group has committed ${offset} (-1 = nothing) with ${metadata}.  From
+ * ${cut} on the log does not hold what was read then: it ends there, or was
+ * written anew since a crash of its broker.  Returns 0, or CORRUPT if the
+ * metadata said nothing usable: then everything from the lower of the offset
+ * and ${cut} on is known by results only.
+ */
+int partition_restore(struct partition *partition, int64_t offset,
+    struct synq_slice metadata, int64_t cut);
+
+/* Results can be read from ${offset} on only; see partition_reconcile_from. */
+void partition_results_found(struct partition *partition, int64_t offset);
 
 /* Where to start to read requests; -1 = the first that is kept. */
 int64_t partition_start_at(const struct partition *partition);

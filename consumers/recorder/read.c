@@ -1,13 +1,15 @@
 /*
  * Records in.
  *
- * Happy path: on_assign → where does the database stand? → read from there →
- * each record into the batch → a full batch, or its time, starts the write.
+ * Happy path: on_assign → where does the database stand? → does the log still
+ * hold that? → read from there → each record into the batch → a full batch, or
+ * its time, starts the write.
  *
  * Failure modes: PostgreSQL does not answer (asked again until it does; the
  * partition is not read meanwhile), a record does not decode (logged with its
  * place, skipped: it stays in its topic), the batch is full while the other
- * one is written (reading stops).
+ * one is written (reading stops), the log was cut (an alarm; the database goes
+ * back to where, and is asked again).
  */
 
 #include "read.h"
@@ -16,6 +18,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "cut.h"
 #include "loop/loop.h"
 #include "proto/attempt.h"
 #include "proto/request.h"
@@ -64,24 +67,32 @@ read_answered(struct place *place)
 	return gone;
 }
 
+void
+read_start(struct place *place)
+{
+	place->started = 1;
+	place->next = place->recorded < 0 ? 0 : place->recorded;
+	/* 0: nothing was ever read, and what was there may have expired. */
+	synq_consumer_start(place->recorder->consumer, place->topic,
+	    place->partition, place->next > 0 ? place->next : -1);
+}
+
 static void
-read_on_offset(void *ctx, int rc, int64_t next)
+read_on_offset(void *ctx, int rc, int64_t next, int64_t as_of_at)
 {
 	struct place *place = ctx;
-	struct recorder *recorder = place->recorder;
 
 	if (read_answered(place))
 		return;
 	if (rc != 0) {
-		synq_timer_start(recorder->again, ASK_AGAIN_US);
+		synq_timer_start(place->recorder->again, ASK_AGAIN_US);
 		return;
 	}
-	place->started = 1;
 	place->recorded = next;
-	place->next = next < 0 ? 0 : next;
-	/* 0: nothing was ever read, and what was there may have expired. */
-	synq_consumer_start(recorder->consumer, place->topic, place->partition,
-	    next > 0 ? next : -1);
+	if (next > 0)
+		cut_look(place, as_of_at);
+	else
+		read_start(place);
 }
 
 /* Ask where the database stands in ${place}. */
@@ -92,6 +103,35 @@ read_ask(struct place *place)
 
 	if (synq_store_offset(recorder->pg, place->topic, place->partition,
 		read_on_offset, place) == 0)
+		place->asked++;
+	else
+		synq_timer_start(recorder->again, ASK_AGAIN_US);
+}
+
+static void
+read_on_rewound(void *ctx, int rc)
+{
+	struct place *place = ctx;
+
+	if (read_answered(place))
+		return;
+	if (rc != 0)
+		synq_timer_start(place->recorder->again, ASK_AGAIN_US);
+	else
+		read_ask(place);
+}
+
+void
+read_rewind(struct place *place, int64_t next)
+{
+	struct recorder *recorder = place->recorder;
+
+	synq_log(SYNQ_LOG_ERROR, "log.cut", SYNQ_F_TEXT("topic", place->topic),
+	    SYNQ_F_INT("partition", place->partition),
+	    SYNQ_F_INT("recorded", place->recorded), SYNQ_F_INT("offset", next),
+	    SYNQ_F_END);
+	if (synq_store_rewind(recorder->pg, place->topic, place->partition,
+		place->recorded, next, read_on_rewound, place) == 0)
 		place->asked++;
 	else
 		synq_timer_start(recorder->again, ASK_AGAIN_US);
@@ -125,6 +165,7 @@ read_on_revoke(void *ctx, const char *topic, int32_t partition, int lost)
 	 * takes over reads them again, and a row never goes back.
 	 */
 	synq_list_remove(&recorder->places, &place->link);
+	cut_forget(place);
 	place->gone = 1;
 	if (place->asked == 0)
 		synq_mem_free(place);
@@ -230,7 +271,8 @@ read_resume(struct recorder *recorder)
 	for (link = synq_list_first(&recorder->places); link != NULL;
 	     link = synq_list_next(&recorder->places, link)) {
 		place = SYNQ_CONTAINER(link, struct place, link);
-		if (!place->started && place->asked == 0) {
+		if (!place->started && place->asked == 0 &&
+		    place->cut == NULL) {
 			read_ask(place);
 		} else if (place->full && !recorder->draining) {
 			place->full = 0;

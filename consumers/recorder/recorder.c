@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "kafka/consumer.h"
 #include "kafka/producer.h"
+#include "kafka/reader.h"
 #include "loop/loop.h"
 #include "pg/pg.h"
 #include "publish.h"
@@ -107,6 +108,9 @@ recorder_start(
 	if (rc != 0)
 		return rc;
 	synq_service_kafka(service, &kafka);
+	rc = synq_reader_new(recorder->loop, &kafka, &recorder->reader, err);
+	if (rc != 0)
+		return rc;
 	kafka.rebuild_forever = 1;
 	rc = synq_producer_new(
 	    recorder->loop, &kafka, topics, &recorder->producer, err);
@@ -136,6 +140,7 @@ recorder_stop(void *ctx)
 		return;
 	synq_consumer_free(&recorder->consumer, LEAVE_LIMIT_MS);
 	synq_producer_free(&recorder->producer, FLUSH_LIMIT_MS);
+	synq_reader_free(&recorder->reader, LEAVE_LIMIT_MS);
 	synq_timer_free(&recorder->flush);
 	synq_timer_free(&recorder->again);
 	synq_timer_free(&recorder->beat);

@@ -4,7 +4,8 @@
 /*
  * synq-recorder: the log → PostgreSQL.
  *
- * read.c takes records in and fills a batch, write.c writes it in one fenced
+ * cut.c sees that the log is the one that was recorded, read.c takes records
+ * in and fills a batch, write.c writes it in one fenced
  * transaction, publish.c publishes what changed, recorder.c is the program's
  * life. There are two batches: one fills while the other is written.
  */
@@ -23,6 +24,8 @@ struct synq_consumer;
 struct synq_loop;
 struct synq_pg;
 struct synq_producer;
+struct synq_reader;
+struct synq_reader_stream;
 struct synq_service;
 struct synq_timer;
 
@@ -37,7 +40,9 @@ struct place {
 	int64_t writing;  /* next of the batch being written; -1 = none */
 	int64_t as_of_at; /* time of the last record taken in; 0 = none yet */
 	int64_t writing_as_of_at; /* of the batch being written; 0 = unknown */
-	int started;              /* its place in the database is known */
+	struct synq_reader_stream *cut; /* see cut.h; NULL = not looked for */
+	int64_t cut_as_of_at;
+	int started;    /* its place in the database is known */
 	int at_end;     /* told to be at its end, and no record since */
 	int full;       /* reading stopped for want of room */
 	int gone;       /* revoked; freed when nothing is asked */
@@ -48,6 +53,7 @@ struct recorder {
 	struct synq_service *service; /* borrowed */
 	struct synq_loop *loop;       /* borrowed */
 	struct synq_consumer *consumer;
+	struct synq_reader *reader;     /* of what was recorded */
 	struct synq_producer *producer; /* of job events */
 	struct synq_pg *pg;
 	struct figures figures;

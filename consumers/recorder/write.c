@@ -56,11 +56,12 @@ write_went_back(struct place *place, int64_t next)
 }
 
 static void
-write_on_offset(void *ctx, int rc, int64_t next)
+write_on_offset(void *ctx, int rc, int64_t next, int64_t as_of_at)
 {
 	struct place *place = ctx;
 	struct recorder *recorder = place->recorder;
 
+	(void)as_of_at;
 	recorder->unsettled--;
 	if (read_answered(place)) {
 		rc = 0;

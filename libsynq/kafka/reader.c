@@ -170,6 +170,17 @@ tell_caught_up(struct synq_reader_stream *stream)
 		stream->events.on_caught_up(stream->ctx);
 }
 
+/* Say where ${stream} begins, then let its records come. */
+static void
+begin(struct synq_reader_stream *stream)
+{
+	if (!stream->told && stream->events.on_found != NULL)
+		stream->events.on_found(stream->ctx, stream->position);
+	stream->told = 1;
+	if (stream->state == STREAM_FOUND)
+		attach(stream);
+}
+
 /* The offset that ${event} is about. */
 static int64_t
 offset_of(rd_kafka_event_t *event)
@@ -263,7 +274,7 @@ serve_streams(struct synq_reader *reader)
 		    SYNQ_CONTAINER(link, struct synq_reader_stream, link);
 
 		if (stream->state == STREAM_FOUND)
-			attach(stream);
+			begin(stream);
 		more |= serve_stream(stream);
 		if (stream->state == STREAM_CLOSED) {
 			detach(stream);

@@ -18,6 +18,11 @@ struct synq_reader_events {
 	void (*on_message)(void *ctx, const struct synq_kafka_message *message);
 	/* All that was there when the stream began is read.  Once. */
 	void (*on_caught_up)(void *ctx);
+	/*
+	 * May be NULL.  The stream begins at ${offset}: lower than what was
+	 * asked for if the log ends there.  Once, before the rest.
+	 */
+	void (*on_found)(void *ctx, int64_t offset);
 };
 
 enum synq_reader_from {

@@ -40,6 +40,7 @@ struct synq_reader_stream {
 	rd_kafka_queue_t *queue;
 	int64_t position; /* -1 = not known */
 	int64_t end;      /* that stood when it began */
+	int told;         /* where it begins */
 	int caught_up;
 };
 

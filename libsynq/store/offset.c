@@ -16,17 +16,25 @@ struct place {
 	void *ctx;
 };
 
+struct rewind {
+	struct store_call call;
+	synq_rewind_fn *fn;
+	void *ctx;
+};
+
 static void
 on_place(void *ctx, int rc, const struct synq_pg_rows *const *rows,
     const struct synq_err *err)
 {
 	struct place *place = ctx;
-	int64_t next = -1;
+	int64_t next = -1, as_of_at = 0;
 
 	(void)err;
-	if (rc == 0 && synq_pg_row_count(rows[0]) > 0)
+	if (rc == 0 && synq_pg_row_count(rows[0]) > 0) {
 		next = synq_pg_get_int(rows[0], 0, 0);
-	place->fn(place->ctx, rc, next);
+		as_of_at = synq_pg_get_time(rows[0], 0, 1);
+	}
+	place->fn(place->ctx, rc, next, as_of_at);
 	store_call_free(place);
 }
 
@@ -39,7 +47,7 @@ synq_store_offset(struct synq_pg *pg, const char *topic, int32_t partition,
 		synq_pg_text(synq_slice_text(topic)), synq_pg_int4(partition)
 	};
 	const struct synq_pg_statement statement = {
-		"SELECT next FROM platform.consumer_offset WHERE"
+		"SELECT next, as_of FROM platform.consumer_offset WHERE"
 		" consumer = '" BATCH_CONSUMER
 		"' AND topic = $1 AND partition = $2",
 		params, SYNQ_COUNT(params)
@@ -57,6 +65,50 @@ synq_store_offset(struct synq_pg *pg, const char *topic, int32_t partition,
 	rc = synq_pg_start(pg, &transaction);
 	if (rc != 0)
 		store_call_free(place);
+	return rc;
+}
+
+static void
+on_rewound(void *ctx, int rc, const struct synq_pg_rows *const *rows,
+    const struct synq_err *err)
+{
+	struct rewind *rewind = ctx;
+
+	(void)err;
+	if (rc == 0 && synq_pg_row_count(rows[0]) == 0)
+		rc = -SYNQ_E_FENCED;
+	rewind->fn(rewind->ctx, rc);
+	store_call_free(rewind);
+}
+
+int
+synq_store_rewind(struct synq_pg *pg, const char *topic, int32_t partition,
+    int64_t from, int64_t next, synq_rewind_fn *fn, void *ctx)
+{
+	struct rewind *rewind = store_call_new(sizeof(*rewind));
+	const struct synq_pg_param params[] = {
+		synq_pg_text(synq_slice_text(topic)), synq_pg_int4(partition),
+		synq_pg_int8(from), synq_pg_int8(next)
+	};
+	const struct synq_pg_statement statement = {
+		"UPDATE platform.consumer_offset SET next = $4 WHERE"
+		" consumer = '" BATCH_CONSUMER "' AND topic = $1"
+		" AND partition = $2 AND next = $3 RETURNING next",
+		params, SYNQ_COUNT(params)
+	};
+	const struct synq_pg_transaction transaction = {
+		.statements = &statement,
+		.count = 1,
+		.done = on_rewound,
+		.ctx = rewind,
+	};
+	int rc;
+
+	rewind->fn = fn;
+	rewind->ctx = ctx;
+	rc = synq_pg_start(pg, &transaction);
+	if (rc != 0)
+		store_call_free(rewind);
 	return rc;
 }
 

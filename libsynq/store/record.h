@@ -92,8 +92,11 @@ typedef void synq_batch_fn(void *ctx, int rc, const struct synq_event *events,
 SYNQ_MUST_CHECK int synq_batch_write(
     struct synq_batch *batch, struct synq_pg *pg, synq_batch_fn *fn, void *ctx);
 
-/* One partition's place; next -1 = no row. */
-typedef void synq_offset_fn(void *ctx, int rc, int64_t next);
+/*
+ * One partition's place: what lies below ${next} was recorded (-1 = no row),
+ * and all that is older than ${as_of_at}, wall us (0 = not known).
+ */
+typedef void synq_offset_fn(void *ctx, int rc, int64_t next, int64_t as_of_at);
 
 /*
  * Where the recorder stands in ${topic}, ${partition}.  Errors (fn will not
@@ -101,6 +104,17 @@ typedef void synq_offset_fn(void *ctx, int rc, int64_t next);
  */
 SYNQ_MUST_CHECK int synq_store_offset(struct synq_pg *pg, const char *topic,
     int32_t partition, synq_offset_fn *fn, void *ctx);
+
+/* The end of a move back: 0, FENCED (it stands elsewhere), or as pg. */
+typedef void synq_rewind_fn(void *ctx, int rc);
+
+/*
+ * Let the recorder stand at ${next} of ${topic}, ${partition} if it stands at
+ * ${from}, which the log no longer holds.  Errors (fn will not run): BUSY.
+ */
+SYNQ_MUST_CHECK int synq_store_rewind(struct synq_pg *pg, const char *topic,
+    int32_t partition, int64_t from, int64_t next, synq_rewind_fn *fn,
+    void *ctx);
 
 /* Delete expired idempotency keys, a bounded number.  No answer is awaited. */
 void synq_store_sweep(struct synq_pg *pg);

@@ -337,6 +337,17 @@ synq_track_set_results_offset(struct synq_track *track, int64_t offset)
 	track->dirty = 1;
 }
 
+void
+synq_track_cut_results(struct synq_track *track, int64_t offset)
+{
+	if (track->results_wanted >= offset)
+		track->results_wanted = offset - 1;
+	if (track->results_offset < offset)
+		return;
+	track->results_offset = offset - 1;
+	track->dirty = 1;
+}
+
 int
 synq_track_dirty(const struct synq_track *track)
 {

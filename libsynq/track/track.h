@@ -100,6 +100,9 @@ int64_t synq_track_results_offset(const struct synq_track *track);
 /* Set it to ${offset}, once all marks are held; it never goes back. */
 void synq_track_set_results_offset(struct synq_track *track, int64_t offset);
 
+/* Results are lost from ${offset} on: set it below that, if it is not. */
+void synq_track_cut_results(struct synq_track *track, int64_t offset);
+
 /* 1 if a commit now would say something new, else 0. */
 int synq_track_dirty(const struct synq_track *track);
 

@@ -245,7 +245,7 @@ assign_on_committed(struct sim *sim, struct event *event)
 	if (chars > 0 && sim_chance(sim, 2))
 		chars--;
 	rc = partition_restore(part->partition, committed->offset,
-	    synq_slice_of(committed->text, chars));
+	    synq_slice_of(committed->text, chars), part->tape->end);
 	if (rc != 0 && sim->wrong == WRONG_DECODE_DONE) {
 		synq_track_free(&part->partition->track);
 		part->partition->track = synq_track_new(part->tape->end);

@@ -178,7 +178,8 @@ check_log(struct run *run)
 	struct synq_reader_request request = {
 		.topic = run->topic,
 		.from = SYNQ_READ_FIRST,
-		.events = { on_message, on_caught_up },
+		.events = { .on_message = on_message,
+		    .on_caught_up = on_caught_up },
 		.ctx = run,
 	};
 	size_t twice = 0;

@@ -27,6 +27,7 @@
 
 struct follower {
 	struct synq_reader_stream *stream;
+	int64_t found; /* where it was said to begin, -1 = not yet */
 	int64_t first; /* offset seen first, -1 = none */
 	int64_t next;
 	size_t count;
@@ -135,6 +136,17 @@ on_message(void *ctx, const struct synq_kafka_message *message)
 }
 
 static void
+on_found(void *ctx, int64_t offset)
+{
+	struct follower *f = ctx;
+
+	assert_int_equal(f->found, -1);
+	assert_int_equal(f->count, 0);
+	assert_false(f->caught_up);
+	f->found = offset;
+}
+
+static void
 on_caught_up(void *ctx)
 {
 	struct follower *f = ctx;
@@ -152,11 +164,13 @@ follow(struct world *world, int which, enum synq_reader_from from, int64_t at)
 		.topic = world->topic,
 		.from = from,
 		.at = at,
-		.events = { on_message, on_caught_up },
+		.events = { .on_message = on_message,
+		    .on_caught_up = on_caught_up,
+		    .on_found = on_found },
 		.ctx = f,
 	};
 
-	f->first = -1;
+	f->found = f->first = -1;
 	f->stream = synq_reader_open(world->reader, &request);
 	assert_int_equal(synq_reader_position(f->stream), -1);
 }
@@ -225,7 +239,9 @@ test_offset_outside_the_log_is_brought_inside(SYNQ_UNUSED void **state)
 	follow(world, 1, SYNQ_READ_OFFSET, -5);
 	assert_true(broker_turn(world->loop, all_caught_up, world, 10000));
 	assert_int_equal(world->followers[0].count, 0);
+	assert_int_equal(world->followers[0].found, 10);
 	assert_int_equal(world->followers[1].count, 10);
+	assert_int_equal(world->followers[1].found, 0);
 	finish(world);
 }
 

@@ -509,57 +509,6 @@ test_fenced_where_the_row_is_missing(void **state)
 	synq_batch_free(&batch);
 }
 
-static void
-on_offset(void *ctx, int rc, int64_t next)
-{
-	int64_t *ret = ctx;
-
-	assert_int_equal(rc, 0);
-	ret[0] = next;
-	*(int *)&ret[1] = 1;
-}
-
-static void
-test_offset_is_found(void **state)
-{
-	int64_t found[2] = { 0, 0 };
-
-	(void)state;
-	assert_int_equal(synq_store_offset(fix->recorder, "synq.results", 3,
-			     on_offset, found),
-	    0);
-	wait_for((const int *)&found[1]);
-	assert_int_equal(found[0], -1);
-	ask("INSERT INTO platform.consumer_offset VALUES"
-	    " ('recorder', 'synq.results', 3, 42, now())");
-	found[1] = 0;
-	assert_int_equal(synq_store_offset(fix->recorder, "synq.results", 3,
-			     on_offset, found),
-	    0);
-	wait_for((const int *)&found[1]);
-	assert_int_equal(found[0], 42);
-}
-
-static void
-test_sweep_deletes_what_has_expired(void **state)
-{
-	int waited = 0;
-
-	(void)state;
-	ask("INSERT INTO operations.idempotency (organization_id, key_hash,"
-	    " body_hash, job_id, expires_at) SELECT gen_random_uuid(), '\\x01',"
-	    " '\\x02', gen_random_uuid(), now() + d * interval '1 hour'"
-	    " FROM unnest(ARRAY[-1, -2, 3]) d");
-	synq_store_sweep(fix->recorder);
-	while (ask_number("SELECT count(*) FROM operations.idempotency") != 1 &&
-	       waited++ < 200)
-		synq_loop_turn(fix->loop, 20);
-	assert_int_equal(
-	    ask_number("SELECT count(*) FROM operations.idempotency"
-		       " WHERE expires_at > now()"),
-	    1);
-}
-
 int
 main(void)
 {
@@ -588,9 +537,6 @@ main(void)
 		    test_fenced_batch_writes_nothing, set_up_test),
 		cmocka_unit_test_setup(
 		    test_fenced_where_the_row_is_missing, set_up_test),
-		cmocka_unit_test_setup(test_offset_is_found, set_up_test),
-		cmocka_unit_test_setup(
-		    test_sweep_deletes_what_has_expired, set_up_test),
 	};
 
 	if (find_server() != 0)

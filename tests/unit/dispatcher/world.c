@@ -179,10 +179,18 @@ world_core(struct world *world, uint8_t boot)
 void
 world_assign(struct world *world, int64_t offset, const char *metadata)
 {
+	assert_int_equal(
+	    0, world_assign_cut(world, offset, metadata, INT64_MAX));
+}
+
+int
+world_assign_cut(
+    struct world *world, int64_t offset, const char *metadata, int64_t cut)
+{
 	world->partition =
 	    partition_new(world->core, SYNQ_SOURCE_INTERACTIVE, 3);
-	assert_int_equal(0, partition_restore(world->partition, offset,
-				synq_slice_text(metadata)));
+	return partition_restore(
+	    world->partition, offset, synq_slice_text(metadata), cut);
 }
 
 int

@@ -61,6 +61,12 @@ int world_setup(void **state);
 int world_teardown(void **state);
 /* Assign the partition as the group has it at ${offset} with ${metadata}. */
 void world_assign(struct world *world, int64_t offset, const char *metadata);
+/*
+ * As world_assign; from ${cut} on the log does not hold what it held then.
+ * Returns as partition_restore.
+ */
+int world_assign_cut(
+    struct world *world, int64_t offset, const char *metadata, int64_t cut);
 /* Revoke the partition of ${world} and assign it again, nothing committed. */
 void world_take_over(struct world *world);
 /* Commit until whatever may be written twice is. */

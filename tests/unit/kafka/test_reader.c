@@ -112,7 +112,8 @@ test_reader_asks_again_who_leads(void **state)
 	struct synq_reader_request request = {
 		.topic = TOPIC,
 		.from = SYNQ_READ_FIRST,
-		.events = { on_message, on_caught_up },
+		.events = { .on_message = on_message,
+		    .on_caught_up = on_caught_up },
 		.ctx = f,
 	};
 	struct synq_reader_stream *stream;
@@ -156,7 +157,8 @@ test_reader_does_not_believe_an_early_end(void **state)
 	struct synq_reader_request request = {
 		.topic = TOPIC,
 		.from = SYNQ_READ_FIRST,
-		.events = { on_message_of_new_leader, on_caught_up },
+		.events = { .on_message = on_message_of_new_leader,
+		    .on_caught_up = on_caught_up },
 		.ctx = f,
 	};
 

@@ -59,6 +59,88 @@ test_recorder_asks_again_when_the_pool_was_full(void **state)
 	assert_int_equal(7, world->started_at);
 }
 
+/* The broker came back with less than was recorded. */
+static void
+test_recorder_goes_back_to_the_end_of_a_cut_log(void **state)
+{
+	(void)state;
+	for (int64_t end = 3; end <= 4; end++) {
+		world->log.end = end;
+		world->starts = 0;
+		world_assign(SYNQ_TOPIC_INTERACTIVE);
+		world_answer(world->ask_count - 1, 0, 5);
+		assert_int_equal(0, world->starts);
+		assert_int_equal(5, world->rewind_from);
+		assert_int_equal(end, world->rewind_to);
+		world_rewound(0);
+		world_answer(world->ask_count - 1, 0, end);
+		assert_int_equal(1, world->starts);
+		assert_int_equal(end, world->started_at);
+		world_revoke(SYNQ_TOPIC_INTERACTIVE);
+	}
+}
+
+/* It was cut at 4, took new records and is longer again than it was. */
+static void
+test_recorder_reads_what_was_written_anew(void **state)
+{
+	(void)state;
+	world->log = (struct log){ .anew = 4, .end = 100 };
+	world_assign(SYNQ_TOPIC_INTERACTIVE);
+	world_answer(0, 0, 10);
+	assert_int_equal(10, world->rewind_from);
+	assert_int_equal(4, world->rewind_to);
+	world_rewound(-SYNQ_E_TIMEOUT); /* it may have moved, or not */
+	assert_int_equal(0, world->starts);
+	world_again();
+	world_answer(1, 0, 10);
+	world_rewound(0);
+	world_answer(2, 0, 4);
+	assert_int_equal(4, world->started_at);
+}
+
+static void
+test_recorder_goes_back_when_the_pool_has_room(void **state)
+{
+	(void)state;
+	world->log.end = 3;
+	world_assign(SYNQ_TOPIC_INTERACTIVE);
+	world->pg_busy = 1;
+	world_answer(0, 0, 5);
+	assert_null(world->rewound);
+	world->pg_busy = 0;
+	world_again();
+	world_answer(1, 0, 5);
+	world_rewound(0);
+	world_answer(2, 0, 3);
+	assert_int_equal(3, world->started_at);
+}
+
+/* What was recorded last has expired: nothing can be said about it. */
+static void
+test_recorder_reads_on_where_the_last_record_has_expired(void **state)
+{
+	(void)state;
+	world->log.first = 5;
+	world_assign(SYNQ_TOPIC_INTERACTIVE);
+	world_answer(0, 0, 5);
+	assert_int_equal(5, world->started_at);
+}
+
+static void
+test_recorder_forgets_to_look_at_what_is_revoked(void **state)
+{
+	(void)state;
+	world_assign(SYNQ_TOPIC_INTERACTIVE);
+	world->asks[0].fn(world->asks[0].ctx, 0, 5, 5);
+	assert_non_null(world->stream);
+	world_again(); /* is no reason to ask again */
+	assert_int_equal(1, world->ask_count);
+	world_revoke(SYNQ_TOPIC_INTERACTIVE);
+	assert_null(world->stream);
+	assert_int_equal(0, world->starts);
+}
+
 static void
 read_some(size_t count)
 {
@@ -463,6 +545,11 @@ main(void)
 		TEST(test_recorder_reads_on_where_the_database_stands),
 		TEST(test_recorder_asks_again_when_the_database_could_not_say),
 		TEST(test_recorder_asks_again_when_the_pool_was_full),
+		TEST(test_recorder_goes_back_to_the_end_of_a_cut_log),
+		TEST(test_recorder_reads_what_was_written_anew),
+		TEST(test_recorder_goes_back_when_the_pool_has_room),
+		TEST(test_recorder_reads_on_where_the_last_record_has_expired),
+		TEST(test_recorder_forgets_to_look_at_what_is_revoked),
 		TEST(test_recorder_writes_a_little_when_its_time_is_over),
 		TEST(test_recorder_holds_a_batch_under_load),
 		TEST(test_recorder_goes_on_to_hold_a_batch),

@@ -15,6 +15,7 @@
 #include "consumers/recorder/read.h"
 #include "consumers/recorder/write.h"
 #include "kafka/producer.h"
+#include "kafka/reader.h"
 #include "loop/loop.h"
 #include "metric/metric.h"
 #include "service/service.h"
@@ -127,7 +128,55 @@ synq_store_offset(struct synq_pg *pg, const char *topic, int32_t partition,
 	return 0;
 }
 
+int
+synq_store_rewind(struct synq_pg *pg, const char *topic, int32_t partition,
+    int64_t from, int64_t next, synq_rewind_fn *fn, void *ctx)
+{
+	(void)pg;
+	(void)topic;
+	(void)partition;
+	if (world->pg_busy)
+		return -SYNQ_E_BUSY;
+	world->rewound = fn;
+	world->rewound_ctx = ctx;
+	world->rewind_from = from;
+	world->rewind_to = next;
+	return 0;
+}
+
 /* ---- the log and the shell ---- */
+
+struct synq_reader_stream {
+	struct synq_reader_request request;
+	int64_t position;
+};
+
+struct synq_reader_stream *
+synq_reader_open(
+    struct synq_reader *reader, const struct synq_reader_request *request)
+{
+	(void)reader;
+	assert_null(world->stream);
+	world->stream = synq_mem_new(sizeof(*world->stream));
+	world->stream->request = *request;
+	return world->stream;
+}
+
+void
+synq_reader_close(struct synq_reader_stream **stream)
+{
+	if (*stream == NULL)
+		return;
+	assert_ptr_equal(*stream, world->stream);
+	synq_mem_free(world->stream);
+	*stream = world->stream = NULL;
+}
+
+int64_t
+synq_reader_position(const struct synq_reader_stream *stream)
+{
+	return stream->position;
+}
 
 void
 synq_consumer_start(struct synq_consumer *consumer, const char *topic,
@@ -210,6 +259,7 @@ world_setup(void **state)
 	(void)state;
 	world = synq_mem_new(sizeof(*world));
 	recorder = &world->recorder;
+	world->log.anew = world->log.end = INT64_MAX;
 	world->metrics = synq_metrics_new();
 	figures_init(&recorder->figures, world->metrics);
 	assert_int_equal(0, synq_loop_new(&recorder->loop, NULL));
@@ -263,7 +313,54 @@ world_answer(size_t index, int rc, int64_t next)
 
 	assert_non_null(ask.fn);
 	world->asks[index].fn = NULL;
-	ask.fn(ask.ctx, rc, next);
+	ask.fn(ask.ctx, rc, next, next);
+	world_log();
+}
+
+static void
+log_deliver(const struct synq_reader_request *request, int64_t offset)
+{
+	const struct log *log = &world->log;
+	const struct synq_kafka_message message = { .topic = request->topic,
+		.partition = request->partition,
+		.offset = offset,
+		.time_us = offset + (offset < log->anew ? 0 : LOG_ANEW_US) };
+
+	world->stream->position = offset;
+	if (request->events.on_found != NULL)
+		request->events.on_found(request->ctx, offset);
+	else if (offset < log->end)
+		request->events.on_message(request->ctx, &message);
+	else
+		request->events.on_caught_up(request->ctx);
+}
+
+void
+world_log(void)
+{
+	struct synq_reader_request request;
+	int64_t offset;
+
+	while (world->stream != NULL) {
+		request = world->stream->request;
+		offset = request.from == SYNQ_READ_TIME ? world->log.anew
+		                                        : request.at;
+		if (offset > world->log.end)
+			offset = world->log.end;
+		if (offset < world->log.first)
+			offset = world->log.first;
+		log_deliver(&request, offset);
+	}
+}
+
+void
+world_rewound(int rc)
+{
+	synq_rewind_fn *fn = world->rewound;
+
+	assert_non_null(fn);
+	world->rewound = NULL;
+	fn(world->rewound_ctx, rc);
 }
 
 void

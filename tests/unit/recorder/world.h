@@ -28,8 +28,25 @@ struct ask {
 	char topic[40];
 };
 
+/*
+ * The log of the partition: the record at ${offset} is ${offset} us old, from
+ * ${anew} on LOG_ANEW_US younger.
+ */
+#define LOG_ANEW_US 60000000
+
+struct log {
+	int64_t first; /* that is kept */
+	int64_t anew;
+	int64_t end;
+};
+
 struct world {
 	struct recorder recorder;
+	struct log log;
+	struct synq_reader_stream *stream; /* that waits; NULL = none */
+	synq_rewind_fn *rewound;           /* NULL = nobody asked */
+	void *rewound_ctx;
+	int64_t rewind_from, rewind_to;
 	struct synq_metrics *metrics;
 	struct ask asks[ASKS_MAX];
 	size_t ask_count; /* ever */
@@ -58,8 +75,13 @@ int world_teardown(void **state);
 void world_assign(const char *topic);
 /* Partition 3 of ${topic} is revoked. */
 void world_revoke(const char *topic);
-/* PostgreSQL answers question ${index} with ${rc} and ${next}. */
+/* PostgreSQL answers question ${index} with ${rc} and ${next}; so does the log.
+ */
 void world_answer(size_t index, int rc, int64_t next);
+/* The log answers what it was asked after that. */
+void world_log(void);
+/* PostgreSQL ends the move back with ${rc}. */
+void world_rewound(int rc);
 /* PostgreSQL ends the write with ${rc}. */
 void world_written(int rc);
 /* PostgreSQL ends the write, which queued the ${count} jobs 1, 2, ... */

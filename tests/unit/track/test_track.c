@@ -222,6 +222,23 @@ test_track_results_offset_never_goes_back(void **state)
 
 /* A result that the map cannot hold must be read again by the next owner. */
 static void
+test_track_results_offset_goes_back_to_where_results_end(void **state)
+{
+	(void)state;
+	struct synq_track *track = synq_track_new(0);
+
+	synq_track_set_results_offset(track, 10);
+	synq_track_cut_results(track, 11);
+	assert_int_equal(synq_track_results_offset(track), 10);
+	synq_track_cut_results(track, 4);
+	assert_int_equal(synq_track_results_offset(track), 3);
+	assert_true(synq_track_dirty(track));
+	synq_track_set_results_offset(track, 5);
+	assert_int_equal(synq_track_results_offset(track), 5);
+	synq_track_free(&track);
+}
+
+static void
 test_track_results_offset_waits_for_a_mark_that_did_not_fit(void **state)
 {
 	(void)state;
@@ -404,6 +421,8 @@ main(void)
 		cmocka_unit_test(
 		    test_track_is_dirty_only_when_a_commit_would_say_more),
 		cmocka_unit_test(test_track_results_offset_never_goes_back),
+		cmocka_unit_test(
+		    test_track_results_offset_goes_back_to_where_results_end),
 		cmocka_unit_test(
 		    test_track_results_offset_waits_for_a_mark_that_did_not_fit),
 		cmocka_unit_test(test_track_survives_absurd_offsets),
