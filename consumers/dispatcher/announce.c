@@ -46,7 +46,7 @@ announce_on_ack(void *ctx, int rc, int64_t offset)
 	if (rc != 0) {
 		dispatcher->announced = 0;
 		synq_timer_start(dispatcher->refresh, ANNOUNCE_AGAIN_US);
-	} else if (dispatcher->consumer == NULL && !dispatcher->draining &&
+	} else if (!dispatcher->joined && !dispatcher->draining &&
 		   dispatcher_join(dispatcher, &err) != 0) {
 		synq_service_fail(dispatcher->service, &err);
 	}

@@ -68,17 +68,17 @@ assign_track(const struct partition *partition)
 }
 
 static struct partition *
-assign_find(struct dispatcher *dispatcher, const char *topic, int32_t number)
+assign_find(const struct source *source, int32_t number)
 {
-	const enum synq_source_topic code = synq_source_code(topic);
+	const struct core *core = source->dispatcher->core;
 	struct synq_link *link;
 	struct partition *partition;
 
-	for (link = synq_list_first(&dispatcher->core->partitions);
-	     link != NULL;
-	     link = synq_list_next(&dispatcher->core->partitions, link)) {
+	for (link = synq_list_first(&core->partitions); link != NULL;
+	     link = synq_list_next(&core->partitions, link)) {
 		partition = SYNQ_CONTAINER(link, struct partition, link);
-		if (partition->topic == code && partition->number == number)
+		if (partition->topic == source->topic &&
+		    partition->number == number)
 			return partition;
 	}
 	return NULL;
@@ -105,8 +105,9 @@ assign_settle(struct assignment *assignment)
 	partition_settle(partition);
 	assign_log(SYNQ_LOG_INFO, "partition.active", partition,
 	    partition_start_at(partition));
-	synq_consumer_start(dispatcher->consumer, assign_topic(partition),
-	    partition->number, partition_start_at(partition));
+	synq_consumer_start(dispatcher_consumer(dispatcher, partition),
+	    assign_topic(partition), partition->number,
+	    partition_start_at(partition));
 	assign_check_held(dispatcher);
 }
 
@@ -330,29 +331,29 @@ assign_on_committed(
 static void
 assign_on_assign(void *ctx, const char *topic, int32_t number)
 {
-	struct dispatcher *dispatcher = ctx;
+	struct source *source = ctx;
+	struct dispatcher *dispatcher = source->dispatcher;
 	struct assignment *assignment;
 	struct partition *partition;
 
-	partition =
-	    partition_new(dispatcher->core, synq_source_code(topic), number);
+	partition = partition_new(dispatcher->core, source->topic, number);
 	assignment = synq_mem_new(sizeof(*assignment));
 	assignment->dispatcher = dispatcher;
 	assignment->partition = partition;
 	assignment->track =
 	    figures_track_new(dispatcher->figures, topic, number);
 	partition->io = assignment;
-	synq_consumer_committed(dispatcher->consumer, topic, number,
-	    assign_on_committed, assignment);
+	synq_consumer_committed(
+	    source->consumer, topic, number, assign_on_committed, assignment);
 }
 
 static void
 assign_on_revoke(void *ctx, const char *topic, int32_t number, int lost)
 {
-	struct dispatcher *dispatcher = ctx;
-	struct partition *partition = assign_find(dispatcher, topic, number);
+	struct partition *partition = assign_find(ctx, number);
 	struct assignment *assignment;
 
+	(void)topic;
 	if (partition == NULL)
 		return;
 	assignment = partition->io;
@@ -371,9 +372,8 @@ assign_on_revoke(void *ctx, const char *topic, int32_t number, int lost)
 static int
 assign_on_message(void *ctx, const struct synq_kafka_message *message)
 {
-	struct dispatcher *dispatcher = ctx;
-	struct partition *partition =
-	    assign_find(dispatcher, message->topic, message->partition);
+	struct source *source = ctx;
+	struct partition *partition = assign_find(source, message->partition);
 	int full;
 
 	if (partition == NULL || !partition->active)
@@ -381,16 +381,16 @@ assign_on_message(void *ctx, const struct synq_kafka_message *message)
 	if (message->time_us > partition->newest_at)
 		partition->newest_at = message->time_us;
 	full = core_request(partition, message->offset, message->value);
-	dispatcher_wake(dispatcher);
+	dispatcher_wake(source->dispatcher);
 	return full;
 }
 
 static void
 assign_on_end(void *ctx, const char *topic, int32_t number)
 {
-	struct dispatcher *dispatcher = ctx;
-	struct partition *partition = assign_find(dispatcher, topic, number);
+	struct partition *partition = assign_find(ctx, number);
 
+	(void)topic;
 	if (partition != NULL)
 		assign_log(
 		    SYNQ_LOG_DEBUG, "partition.read_to_end", partition, -1);
@@ -399,9 +399,9 @@ assign_on_end(void *ctx, const char *topic, int32_t number)
 static void
 assign_on_fatal(void *ctx, const struct synq_err *err)
 {
-	struct dispatcher *dispatcher = ctx;
+	const struct source *source = ctx;
 
-	synq_service_fail(dispatcher->service, err);
+	synq_service_fail(source->dispatcher->service, err);
 }
 
 struct synq_consumer_events
@@ -433,21 +433,31 @@ static void
 assign_on_members(
     void *ctx, int rc, const char *const *client_ids, size_t count)
 {
-	struct dispatcher *dispatcher = ctx;
+	struct source *source = ctx;
 	const char **names = synq_mem_array(count + 1, sizeof(*names));
 	char(*texts)[64] = synq_mem_array(count + 1, sizeof(*texts));
 	size_t i;
 
-	dispatcher->members_asked = 0;
+	source->members_asked = 0;
 	for (i = 0; i < count; i++) {
 		assign_name(client_ids[i], texts[i]);
 		names[i] = texts[i];
 	}
 	if (rc == 0)
-		core_members(dispatcher->core, names, count);
+		core_members(
+		    source->dispatcher->core, source->topic, names, count);
 	synq_mem_free(names);
 	synq_mem_free(texts);
-	dispatcher_wake(dispatcher);
+	dispatcher_wake(source->dispatcher);
+}
+
+static void
+assign_ask_members(struct source *source)
+{
+	if (source->members_asked)
+		return;
+	source->members_asked = 1;
+	synq_consumer_members(source->consumer, assign_on_members, source);
 }
 
 void
@@ -457,6 +467,7 @@ assign_check_held(struct dispatcher *dispatcher)
 	struct partition *partition;
 	struct assignment *assignment;
 	size_t held = 0;
+	int i;
 
 	for (link = synq_list_first(&dispatcher->core->partitions);
 	     link != NULL;
@@ -476,9 +487,6 @@ assign_check_held(struct dispatcher *dispatcher)
 	}
 	if (!synq_timer_active(dispatcher->members))
 		synq_timer_repeat(dispatcher->members, 300000);
-	if (!dispatcher->members_asked) {
-		dispatcher->members_asked = 1;
-		synq_consumer_members(
-		    dispatcher->consumer, assign_on_members, dispatcher);
-	}
+	for (i = 0; i < DISPATCHER_SOURCES; i++)
+		assign_ask_members(&dispatcher->sources[i]);
 }

@@ -12,10 +12,10 @@ struct dispatcher;
 struct figures_track;
 struct partition;
 
-/* The consumer's events, for ${ctx} = the dispatcher. */
+/* The events of a consumer, for ${ctx} = its struct source. */
 struct synq_consumer_events assign_events(void);
 
-/* Ask for the group's members if any attempt is held; end what is over. */
+/* Ask for the groups' members if any attempt is held; end what is over. */
 void assign_check_held(struct dispatcher *dispatcher);
 
 /* The name of the topic of ${partition}. */

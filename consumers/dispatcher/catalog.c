@@ -68,7 +68,7 @@ catalog_on_control(void *ctx, const struct synq_kafka_message *message)
 		return;
 	else if (dispatcher->catalog_loading)
 		dispatcher->catalog_again = 1;
-	else if (dispatcher->consumer != NULL)
+	else if (dispatcher->joined)
 		catalog_load(dispatcher);
 }
 

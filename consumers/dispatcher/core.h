@@ -241,9 +241,10 @@ void core_answered(struct work *work, const struct core_answer *answer);
 void core_life(struct core *core, const struct maker *maker);
 
 /*
- * The group's members now: the instance names ${names}.  What instances that
- * are not among them had out is over.
+ * The members now of the group that shares ${topic}: the instance names
+ * ${names}.  What instances that are not among them had out of it is over.
  */
-void core_members(struct core *core, const char *const *names, size_t count);
+void core_members(struct core *core, enum synq_source_topic topic,
+    const char *const *names, size_t count);
 
 #endif

@@ -50,14 +50,37 @@ dispatcher_now(void *ctx)
 	return synq_loop_wall_us(dispatcher->loop);
 }
 
+struct synq_consumer *
+dispatcher_consumer(
+    const struct dispatcher *dispatcher, const struct partition *partition)
+{
+	const struct source *source = dispatcher->sources;
+
+	while (source->topic != partition->topic)
+		source++;
+	return source->consumer;
+}
+
+/* 1 if the coordinators of all groups answer, else 0. */
+static int
+dispatcher_is_member(const struct dispatcher *dispatcher)
+{
+	int i, healthy = 1;
+
+	for (i = 0; i < DISPATCHER_SOURCES; i++)
+		healthy &=
+		    synq_consumer_healthy(dispatcher->sources[i].consumer);
+	return healthy;
+}
+
 static void
 dispatcher_commit_partition(void *ctx, struct partition *partition,
     int64_t offset, struct synq_slice metadata)
 {
 	struct dispatcher *dispatcher = ctx;
 
-	synq_consumer_commit(dispatcher->consumer, assign_topic(partition),
-	    partition->number, offset, metadata);
+	synq_consumer_commit(dispatcher_consumer(dispatcher, partition),
+	    assign_topic(partition), partition->number, offset, metadata);
 	figures_committed(assign_track(partition),
 	    synq_track_next(partition->track) - offset, metadata.bytes);
 }
@@ -67,8 +90,8 @@ dispatcher_resume(void *ctx, struct partition *partition)
 {
 	struct dispatcher *dispatcher = ctx;
 
-	synq_consumer_resume(
-	    dispatcher->consumer, assign_topic(partition), partition->number);
+	synq_consumer_resume(dispatcher_consumer(dispatcher, partition),
+	    assign_topic(partition), partition->number);
 }
 
 static void
@@ -127,8 +150,7 @@ dispatcher_on_commit(void *ctx)
 
 	dispatcher_check_clock(dispatcher);
 	/* Without a partition nobody else would tell us of the expulsion. */
-	if (dispatcher->consumer != NULL &&
-	    !synq_consumer_healthy(dispatcher->consumer))
+	if (dispatcher->joined && !dispatcher_is_member(dispatcher))
 		core_slept(dispatcher->core);
 	for (link = synq_list_first(&dispatcher->core->partitions);
 	     link != NULL;
@@ -296,22 +318,42 @@ dispatcher_start(
 	return 0;
 }
 
-int
-dispatcher_join(struct dispatcher *dispatcher, struct synq_err *err)
+/* Join the group of ${topic} as ${source}. */
+static int
+dispatcher_join_one(struct dispatcher *dispatcher, struct source *source,
+    enum synq_source_topic topic, struct synq_err *err)
 {
-	static const char *const topics[] = { SYNQ_TOPIC_INTERACTIVE,
-		SYNQ_TOPIC_BATCH, NULL };
+	const char *const topics[] = { synq_source_name(topic), NULL };
+	char group[80];
 	struct synq_consumer_config config = {
-		.group = "synq-dispatcher",
+		.group = group,
 		.instance = synq_service_name(dispatcher->service),
 		.topics = topics,
 		.events = assign_events(),
-		.ctx = dispatcher,
+		.ctx = source,
 	};
 
+	(void)snprintf(group, sizeof(group), "synq-dispatcher.%s", topics[0]);
+	source->dispatcher = dispatcher;
+	source->topic = topic;
 	synq_service_kafka(dispatcher->service, &config.kafka);
 	return synq_consumer_new(
-	    dispatcher->loop, &config, &dispatcher->consumer, err);
+	    dispatcher->loop, &config, &source->consumer, err);
+}
+
+int
+dispatcher_join(struct dispatcher *dispatcher, struct synq_err *err)
+{
+	static const enum synq_source_topic topics[DISPATCHER_SOURCES] = {
+		SYNQ_SOURCE_INTERACTIVE, SYNQ_SOURCE_BATCH
+	};
+	int i, rc = 0;
+
+	dispatcher->joined = 1;
+	for (i = 0; rc == 0 && i < DISPATCHER_SOURCES; i++)
+		rc = dispatcher_join_one(
+		    dispatcher, &dispatcher->sources[i], topics[i], err);
+	return rc;
 }
 
 void
@@ -328,6 +370,7 @@ void
 dispatcher_stop(void *ctx)
 {
 	struct dispatcher *dispatcher = ctx;
+	int i;
 
 	if (dispatcher == NULL)
 		return;
@@ -335,7 +378,9 @@ dispatcher_stop(void *ctx)
 	dispatcher->draining = 1;
 	core_drain(dispatcher->core);
 	synq_loop_off_gap(dispatcher->loop, dispatcher_on_gap, dispatcher);
-	synq_consumer_free(&dispatcher->consumer, LEAVE_LIMIT_MS);
+	for (i = 0; i < DISPATCHER_SOURCES; i++)
+		synq_consumer_free(
+		    &dispatcher->sources[i].consumer, LEAVE_LIMIT_MS);
 	synq_reader_close(&dispatcher->control);
 	synq_reader_free(&dispatcher->reader, LEAVE_LIMIT_MS);
 	synq_http_free(&dispatcher->http);
@@ -377,9 +422,8 @@ dispatcher_health(void *ctx, struct synq_service *service)
 	synq_health_add(service, "catalog", dispatcher->core->catalog != NULL,
 	    "providers and models are not loaded yet");
 	synq_health_add(service, "group",
-	    dispatcher->consumer != NULL &&
-		synq_consumer_healthy(dispatcher->consumer),
-	    "not a member of the consumer group");
+	    dispatcher->joined && dispatcher_is_member(dispatcher),
+	    "not a member of the consumer groups");
 	synq_health_add(service, "producer",
 	    synq_producer_healthy(dispatcher->producer),
 	    "results cannot be written");

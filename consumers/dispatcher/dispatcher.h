@@ -25,12 +25,26 @@ struct synq_service;
 struct synq_timer;
 struct work;
 
+/*
+ * A source topic.  Each has a group of its own: the assignor shares out the sum
+ * of a group's partitions, and a member that joins could get all of one topic
+ * and none of another, which may be the busy one.
+ */
+struct source {
+	struct dispatcher *dispatcher;
+	enum synq_source_topic topic;
+	struct synq_consumer *consumer; /* NULL until the catalog is there */
+	int members_asked;
+};
+
+#define DISPATCHER_SOURCES 2
+
 struct dispatcher {
 	struct synq_service *service; /* borrowed */
 	struct synq_loop *loop;       /* borrowed */
 	struct core *core;
 	struct figures *figures;
-	struct synq_consumer *consumer; /* NULL until the catalog is there */
+	struct source sources[DISPATCHER_SOURCES];
 	struct synq_producer *producer;
 	struct synq_reader *reader;
 	struct synq_reader_stream *control;
@@ -47,7 +61,7 @@ struct dispatcher {
 	int catalog_loading;
 	int catalog_again; /* it changed while it was loaded */
 	int announced;     /* this life is on synq.control, or on its way */
-	int members_asked;
+	int joined;        /* the groups of the sources */
 	int draining;
 };
 
@@ -68,7 +82,11 @@ void dispatcher_measure(void *ctx);
 /* Something may wait in the core now: let time pass for it. */
 void dispatcher_wake(struct dispatcher *dispatcher);
 
-/* Join the group and start to read, once providers and models are known. */
+/* The consumer that ${partition} was assigned to. */
+struct synq_consumer *dispatcher_consumer(
+    const struct dispatcher *dispatcher, const struct partition *partition);
+
+/* Join the groups and start to read, once providers and models are known. */
 int dispatcher_join(struct dispatcher *dispatcher, struct synq_err *err);
 
 #endif

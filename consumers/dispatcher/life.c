@@ -102,15 +102,20 @@ life_release(
 	}
 }
 
+/* Of ${topic}; NONE = of all. */
 static void
-life_release_all(struct core *core, const char *const *names, size_t count)
+life_release_all(struct core *core, enum synq_source_topic topic,
+    const char *const *names, size_t count)
 {
+	struct partition *partition;
 	struct synq_link *link;
 
 	for (link = synq_list_first(&core->partitions); link != NULL;
-	     link = synq_list_next(&core->partitions, link))
-		life_release(
-		    SYNQ_CONTAINER(link, struct partition, link), names, count);
+	     link = synq_list_next(&core->partitions, link)) {
+		partition = SYNQ_CONTAINER(link, struct partition, link);
+		if (topic == SYNQ_SOURCE_NONE || topic == partition->topic)
+			life_release(partition, names, count);
+	}
 	core_pump(core);
 }
 
@@ -129,13 +134,14 @@ core_life(struct core *core, const struct maker *maker)
 	if (!synq_uuid_equal(&life->maker.boot_id, &maker->boot_id))
 		life->past[life->ended++ % PAST_LIVES] = life->maker.boot_id;
 	life->maker.boot_id = maker->boot_id;
-	life_release_all(core, NULL, 0);
+	life_release_all(core, SYNQ_SOURCE_NONE, NULL, 0);
 }
 
 void
-core_members(struct core *core, const char *const *names, size_t count)
+core_members(struct core *core, enum synq_source_topic topic,
+    const char *const *names, size_t count)
 {
 	static const char *const nobody[] = { NULL };
 
-	life_release_all(core, names == NULL ? nobody : names, count);
+	life_release_all(core, topic, names == NULL ? nobody : names, count);
 }

@@ -135,7 +135,8 @@ class Outage:
     def _is_back(self, name):
         if name == "kafka":
             with contextlib.suppress(OSError, AssertionError, struct.error):
-                committed(f"127.0.0.1:{self.ports[name]}", "synq-dispatcher",
+                committed(f"127.0.0.1:{self.ports[name]}",
+                          "synq-dispatcher.synq.requests.interactive",
                           "synq.requests.interactive", 0)
                 return True
             return False

@@ -5,6 +5,7 @@ SYNQ_TEST_LONG_CALL_S sets how long (12; half a minute suits the long form),
 SYNQ_TEST_SEED the order of events of the long form (printed).
 """
 
+import collections
 import json
 import os
 import random
@@ -128,6 +129,27 @@ def check(system, traffic, revoked_before):
     assert events(system, "service.drain_cut") == 0
     assert events(system, "partition.map_corrupt") == 0
     assert events(system, "partition.revoked") > revoked_before, "nothing changed hands"
+
+
+def shares(system, name):
+    """topic: how many partitions of it the dispatcher ${name} has."""
+    held = {}
+    for line in (system.dir / "log" / f"{name}.log").read_text().splitlines():
+        entry = json.loads(line) if line.startswith("{") else {"event": ""}
+        place = entry.get("topic"), entry.get("partition")
+        if entry["event"] == "partition.active":
+            held[place] = True
+        elif entry["event"] in ("partition.revoked", "partition.lost"):
+            held.pop(place, None)
+    return collections.Counter(topic for topic, _ in held)
+
+
+def test_a_dispatcher_that_joins_gets_half_of_each_topic(system):
+    """Of all topics together would do for the assignor, not for the busy one."""
+    half = {"synq.requests.interactive": 8, "synq.requests.batch": 8}
+    for name in ("dispatcher-1", "dispatcher-2"):
+        wait_for(f"{name} has half of each topic", 30, lambda name=name:
+                 shares(system, name) == half)
 
 
 @pytest.mark.timeout(240)

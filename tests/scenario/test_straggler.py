@@ -52,7 +52,7 @@ class Watch(threading.Thread):
     def run(self):
         try:
             while True:
-                commit = committed(self.brokers, "synq-dispatcher", TOPIC, 0)
+                commit = committed(self.brokers, f"synq-dispatcher.{TOPIC}", TOPIC, 0)
                 calls = self.system.stub.totals()["calls"]
                 memory = private_kib(self.pid)
                 if with_result(self.system, [self.head]):
@@ -119,7 +119,7 @@ def has_call(system, job):
 
 def passed(system, organizations, count, head):
     crowd = Crowd(system.ports, organizations, count, "fast", keyed=False, sync_share=count + 1)
-    before, _ = committed(system.environment["SYNQ_KAFKA"], "synq-dispatcher", TOPIC, 0)
+    before, _ = committed(system.environment["SYNQ_KAFKA"], f"synq-dispatcher.{TOPIC}", TOPIC, 0)
     with Watch(system, head) as watch:
         crowd.run(600, fetch=False)
     check_ended_once(system, [job.id for job in crowd.jobs], 600)

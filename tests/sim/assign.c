@@ -475,7 +475,8 @@ assign_on_members(struct sim *sim, struct event *event)
 			names[count++] = sim->nodes[i].name;
 	if (sim->wrong == WRONG_HELD_DEAD)
 		count = 0;
-	core_members(node->core, names, count);
+	core_members(node->core, SYNQ_SOURCE_INTERACTIVE, names, count);
+	core_members(node->core, SYNQ_SOURCE_BATCH, names, count);
 	check_held(node);
 	node_wake(node);
 }

@@ -32,7 +32,7 @@ test_core_is_silent_where_a_dead_life_may_have_ended_the_job(void **state)
 	struct world *world = *state;
 
 	(void)read_begun(world);
-	core_members(world->core, NULL, 0);
+	core_members(world->core, SYNQ_SOURCE_INTERACTIVE, NULL, 0);
 	world_ack(world);
 	world_answer(world, 0, SYNQ_RETRY_NEVER, 1);
 	world_ack(world);
@@ -106,7 +106,7 @@ test_core_tries_no_more_when_a_dead_life_ended_the_job(void **state)
 	struct world *world = *state;
 	struct synq_outcome outcome = read_begun(world);
 
-	core_members(world->core, NULL, 0);
+	core_members(world->core, SYNQ_SOURCE_INTERACTIVE, NULL, 0);
 	world_ack(world);
 	world_answer(world, 0, SYNQ_RETRY_LATER, 0);
 	world_ack(world);
@@ -129,7 +129,7 @@ test_core_ends_what_is_out_though_a_dead_life_ended_the_job(void **state)
 	struct world *world = *state;
 	struct synq_outcome outcome = read_begun(world);
 
-	core_members(world->core, NULL, 0);
+	core_members(world->core, SYNQ_SOURCE_INTERACTIVE, NULL, 0);
 	world_ack(world);
 	outcome.kind = SYNQ_OUTCOME_RESULT;
 	partition_outcome(world->partition, 11, &outcome);
@@ -186,7 +186,7 @@ test_core_cancels_when_the_maker_of_a_held_attempt_died(void **state)
 
 	(void)read_begun(world);
 	ask_to_cancel(world);
-	core_members(world->core, NULL, 0);
+	core_members(world->core, SYNQ_SOURCE_INTERACTIVE, NULL, 0);
 	world_ack(world);
 
 	assert_int_equal(SYNQ_JOB_CANCELLED, world_last(world)->state);
@@ -388,7 +388,7 @@ test_core_holds_an_attempt_of_a_life_it_has_yet_to_hear_of(void **state)
 
 	world_life(world, "dispatcher-2", 8);
 	(void)read_begun(world); /* of life 9 */
-	core_members(world->core, members, 1);
+	core_members(world->core, SYNQ_SOURCE_INTERACTIVE, members, 1);
 	assert_int_equal(0, world->sent_count);
 	world_life(world, "dispatcher-2", 9);
 	assert_int_equal(0, world->sent_count);

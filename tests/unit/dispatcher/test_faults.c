@@ -323,7 +323,7 @@ test_core_holds_its_own_attempt_whoever_is_a_member(void **state)
 	struct world *world = *state;
 
 	read_held(world, "dispatcher-1", 1);
-	core_members(world->core, NULL, 0);
+	core_members(world->core, SYNQ_SOURCE_INTERACTIVE, NULL, 0);
 
 	assert_int_equal(0, world->sent_count);
 }
@@ -339,7 +339,7 @@ test_core_lets_a_held_attempt_end_when_its_client_left(void **state)
 	read_held(world, "dispatcher-2", 9);
 	(void)core_cancel(world->partition, &cancel);
 	assert_int_equal(0, world->sent_count);
-	core_members(world->core, NULL, 0);
+	core_members(world->core, SYNQ_SOURCE_INTERACTIVE, NULL, 0);
 
 	assert_int_equal(SYNQ_OUTCOME_STARTED, world_last(world)->kind);
 }
