@@ -32,13 +32,13 @@
 
 /*
  * What jemalloc reads where it is linked (ADR 0009); the name is its own.
- * A loop, librdkafka's few threads and the resolver's: four arenas do, on a
+ * A loop, librdkafka's few threads and the resolver's: two arenas do, on a
  * machine of any size.  A thread of jemalloc's own returns what was free for
  * ten seconds: a program that has nothing to do allocates nothing either, which
  * is when it would be returned else.
  */
 extern const char *malloc_conf;
-const char *malloc_conf = "narenas:4,muzzy_decay_ms:0,"
+const char *malloc_conf = "narenas:2,muzzy_decay_ms:0,"
 			  "background_thread:true,max_background_threads:1";
 
 struct synq_loop *

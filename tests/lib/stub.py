@@ -28,13 +28,14 @@ def free_port():
 
 
 class Stub:
-    """models: name to plan, as `stub-provider --help` words it."""
+    """models: name to plan, as `stub-provider --help` words it; ${port} of one
+    that has stopped in the same folder: its record goes on."""
 
-    def __init__(self, folder, models, key="sk-stub"):
+    def __init__(self, folder, models, key="sk-stub", port=None):
         self.record = pathlib.Path(folder) / "stub.jsonl"
         self.log = open(pathlib.Path(folder) / "stub.log", "ab")
         self.key = key
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         words = [str(PROGRAMS / "stub-provider")]
         words += ["--port", str(self.port), "--record", str(self.record), "--key", str(key)]

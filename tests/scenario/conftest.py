@@ -28,7 +28,8 @@ numbers = itertools.count(1)
 
 
 # Those that start installations of their own.
-OWN = ("test_kill", "test_rebalance", "test_run", "test_stores", "test_straggler")
+OWN = ("test_cut_log", "test_kill", "test_rebalance", "test_run", "test_stores",
+       "test_straggler")
 
 
 def pytest_addoption(parser):
