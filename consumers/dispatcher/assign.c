@@ -31,6 +31,13 @@
 /* Clocks of intakes may differ; a cancel may bear an earlier time. */
 #define CANCEL_SKEW_US (60LL * 1000000)
 
+/*
+ * Once a log was cut, requests that were sent so long before the last one was
+ * read are taken in again: an intake may have sent them anew and they keep
+ * their time.  Longer than a client waits for its 202.
+ */
+#define SENT_BEFORE_US (130LL * 1000000)
+
 /* How often a partition that forgets cancels says so. */
 #define FORGOTTEN_EVERY_US (10ULL * 1000000)
 
@@ -42,6 +49,7 @@ struct assignment {
 	char *metadata;    /* of that commit; metadata_bytes long */
 	size_t metadata_bytes;
 	struct synq_reader_stream *cut;
+	int cut_is_sure; /* it is, and looked for once more */
 	struct synq_reader_stream *peek;
 	struct synq_reader_stream *results;
 	struct synq_reader_stream *cancels;
@@ -232,7 +240,7 @@ assign_peeked(struct assignment *assignment, int64_t oldest_at)
 	if (assignment->peek == NULL)
 		return;
 	synq_reader_close(&assignment->peek);
-	assignment->oldest_at = oldest_at;
+	assignment->oldest_at = oldest_at < 0 ? 0 : oldest_at;
 	assign_know(assignment);
 }
 
@@ -268,32 +276,51 @@ assign_peek(struct assignment *assignment, int64_t offset)
 	    synq_reader_open(assignment->dispatcher->reader, &peek);
 }
 
+static void
+assign_restore(struct assignment *assignment, int64_t cut)
+{
+	struct partition *partition = assignment->partition;
+	const struct synq_slice metadata =
+	    synq_slice_of(assignment->metadata, assignment->metadata_bytes);
+
+	if (partition_restore(
+		partition, assignment->committed, metadata, cut) != 0)
+		assign_log(SYNQ_LOG_ERROR, "partition.map_corrupt", partition,
+		    assignment->committed);
+	assign_know(assignment);
+}
+
+static void assign_find_cut(
+    struct assignment *assignment, int64_t until_at, int is_sure);
+
 /* What was read before lies below ${cut}: take it that the rest was not. */
 static void
 assign_on_cut(void *ctx, int64_t cut)
 {
 	struct assignment *assignment = ctx;
-	struct partition *partition = assignment->partition;
-	const struct synq_slice metadata =
-	    synq_slice_of(assignment->metadata, assignment->metadata_bytes);
+	const int64_t until_at = partition_read_until(
+	    synq_slice_of(assignment->metadata, assignment->metadata_bytes));
 
 	synq_reader_close(&assignment->cut);
-	if (partition_restore(
-		partition, assignment->committed, metadata, cut) != 0)
-		assign_log(SYNQ_LOG_ERROR, "partition.map_corrupt", partition,
-		    assignment->committed);
-	if (cut < assignment->committed) {
-		assign_log(SYNQ_LOG_ERROR, "partition.log_cut", partition, cut);
+	if (cut >= assignment->committed) {
+		assign_restore(assignment, cut);
+	} else if (!assignment->cut_is_sure && until_at >= 0) {
+		assign_find_cut(assignment, until_at - SENT_BEFORE_US, 1);
+	} else {
+		assign_log(SYNQ_LOG_ERROR, "partition.log_cut",
+		    assignment->partition, cut);
 		assign_peek(assignment, cut);
+		assign_restore(assignment, cut);
 	}
-	assign_know(assignment);
 }
 
-/* Find where the log no longer holds what was read when it was committed. */
+/*
+ * Find where the log no longer holds what was read until ${until_at} (-1 = not
+ * known); ${is_sure}: it was cut.
+ */
 static void
-assign_find_cut(struct assignment *assignment, struct synq_slice metadata)
+assign_find_cut(struct assignment *assignment, int64_t until_at, int is_sure)
 {
-	const int64_t until_at = partition_read_until(metadata);
 	const struct synq_reader_request cut = {
 		.topic = assign_topic(assignment->partition),
 		.partition = assignment->partition->number,
@@ -303,8 +330,7 @@ assign_find_cut(struct assignment *assignment, struct synq_slice metadata)
 		.ctx = assignment,
 	};
 
-	assignment->metadata = synq_mem_copy(metadata.data, metadata.bytes);
-	assignment->metadata_bytes = metadata.bytes;
+	assignment->cut_is_sure = is_sure;
 	assignment->cut =
 	    synq_reader_open(assignment->dispatcher->reader, &cut);
 }
@@ -319,8 +345,10 @@ assign_on_committed(
 	(void)rc; /* the consumer retries errors itself */
 	assignment->committed = offset;
 	assign_peek(assignment, offset);
+	assignment->metadata = synq_mem_copy(metadata.data, metadata.bytes);
+	assignment->metadata_bytes = metadata.bytes;
 	if (offset >= 0) {
-		assign_find_cut(assignment, metadata);
+		assign_find_cut(assignment, partition_read_until(metadata), 0);
 		return;
 	}
 	assign_log(

@@ -141,8 +141,9 @@ static uint64_t
 call_deadline_us(const struct call *call)
 {
 	const struct synq_loop *loop = call->dispatcher->loop;
+	const struct core_config *config = &call->work->core->config;
 	const int64_t left_us =
-	    call->work->call_deadline_at - synq_loop_wall_us(loop);
+	    call->work->call_deadline_at - config->io.now(config->io_ctx);
 
 	return synq_loop_now_us(loop) + (left_us > 0 ? (uint64_t)left_us : 1);
 }

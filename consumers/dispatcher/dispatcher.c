@@ -47,7 +47,8 @@ dispatcher_now(void *ctx)
 {
 	const struct dispatcher *dispatcher = ctx;
 
-	return synq_loop_wall_us(dispatcher->loop);
+	return (int64_t)synq_loop_now_us(dispatcher->loop) +
+	       dispatcher->clock_us;
 }
 
 struct synq_consumer *
@@ -69,6 +70,7 @@ dispatcher_is_member(const struct dispatcher *dispatcher)
 
 	for (i = 0; i < DISPATCHER_SOURCES; i++)
 		healthy &=
+		    dispatcher->sources[i].consumer != NULL &&
 		    synq_consumer_healthy(dispatcher->sources[i].consumer);
 	return healthy;
 }
@@ -108,16 +110,19 @@ dispatcher_clock_us(const struct dispatcher *dispatcher)
 	       (int64_t)synq_loop_now_us(dispatcher->loop);
 }
 
-/* Somebody may have set the clock; small steps are told when they add up. */
+/*
+ * Somebody may have set the clock.  The core goes by the old one until it is
+ * told: a time that it took from the new one before would be moved once more.
+ */
 static void
 dispatcher_check_clock(struct dispatcher *dispatcher)
 {
 	const int64_t clock_us = dispatcher_clock_us(dispatcher);
 	const int64_t step_us = clock_us - dispatcher->clock_us;
 
+	dispatcher->clock_us = clock_us;
 	if (step_us > -STEP_US && step_us < STEP_US)
 		return;
-	dispatcher->clock_us = clock_us;
 	synq_log(SYNQ_LOG_WARN, "clock.stepped",
 	    SYNQ_F_INT("step_ms", step_us / 1000), SYNQ_F_END);
 	core_stepped(dispatcher->core, step_us);

@@ -207,6 +207,12 @@ known_learn(struct partition *partition, int64_t offset,
 	struct known *known;
 
 	known = partition_known(partition, outcome->source.offset);
+	/* Where the log was cut, another request has its offset now. */
+	if (known != NULL &&
+	    !synq_uuid_equal(&known->job_id, &outcome->job_id)) {
+		partition_known_drop(partition, known);
+		known = NULL;
+	}
 	if (known == NULL) {
 		known = synq_mem_new(sizeof(*known));
 		known->offset = outcome->source.offset;

@@ -8,8 +8,8 @@
  * Failure modes: PostgreSQL does not answer (asked again until it does; the
  * partition is not read meanwhile), a record does not decode (logged with its
  * place, skipped: it stays in its topic), the batch is full while the other
- * one is written (reading stops), the log was cut (an alarm; the database goes
- * back to where, and is asked again).
+ * one is written (reading stops), the log was cut (cut.c says so; the database
+ * goes back to where, and is asked again).
  */
 
 #include "read.h"
@@ -126,10 +126,6 @@ read_rewind(struct place *place, int64_t next)
 {
 	struct recorder *recorder = place->recorder;
 
-	synq_log(SYNQ_LOG_ERROR, "log.cut", SYNQ_F_TEXT("topic", place->topic),
-	    SYNQ_F_INT("partition", place->partition),
-	    SYNQ_F_INT("recorded", place->recorded), SYNQ_F_INT("offset", next),
-	    SYNQ_F_END);
 	if (synq_store_rewind(recorder->pg, place->topic, place->partition,
 		place->recorded, next, read_on_rewound, place) == 0)
 		place->asked++;

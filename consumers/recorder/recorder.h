@@ -42,6 +42,7 @@ struct place {
 	int64_t writing_as_of_at; /* of the batch being written; 0 = unknown */
 	struct synq_reader_stream *cut; /* see cut.h; NULL = not looked for */
 	int64_t cut_as_of_at;
+	int cut_short;  /* the log ends below what was recorded */
 	int started;    /* its place in the database is known */
 	int at_end;     /* told to be at its end, and no record since */
 	int full;       /* reading stopped for want of room */

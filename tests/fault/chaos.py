@@ -114,12 +114,20 @@ class Chaos:
             self.ports, [(owner, job) for job, owner in jobs.items()], self._note_last))
         if missing:
             self.reasons.append(f"{len(missing)} results cannot be read, such as {missing[:3]}")
+        self._look_for_cuts()
         self.history = self._history()
         self.verdict = check(self.history)
         self.reasons += [f"{count} x {name}" for name, count in self.verdict.names().items()]
 
     def _note_last(self, organization, job_id, answer):
         self.load._note(organization, uuid_of(job_id), answer)
+
+    def _look_for_cuts(self):
+        """No fault here takes anything from a log that was written."""
+        for log in self.world.logs():
+            for line in log.read_text(errors="replace").splitlines():
+                if '"event":"partition.log_cut"' in line or '"event":"log.cut"' in line:
+                    self.reasons.append(f"{log.name}: {line[:300]}")
 
     def _history(self):
         with self.world.pg() as pg:

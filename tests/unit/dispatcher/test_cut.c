@@ -126,6 +126,28 @@ test_results_that_end_early_are_read_from_their_end(void **state)
 	assert_int_equal(50, partition_reconcile_from(world->partition));
 }
 
+/* What results say of the request that had this offset before is not of it. */
+static void
+test_two_lives_of_an_offset_are_told_apart(void **state)
+{
+	struct world *world = *state;
+	const struct synq_outcome out =
+	    world_started_by(world, "dispatcher-2", 9);
+	struct synq_outcome before = out;
+
+	before.kind = SYNQ_OUTCOME_RESULT;
+	before.job_id.bytes[0] ^= 0xff;
+	world_take_over(world);
+	partition_outcome(world->partition, 7, &before);
+	partition_outcome(world->partition, 8, &out);
+	partition_settle(world->partition);
+	world_read(world, 0, 1);
+	/* A live member has its call out. */
+	assert_int_equal(0, world->sent_count);
+	core_members(world->core, SYNQ_SOURCE_INTERACTIVE, NULL, 0);
+	assert_int_equal(2, world_last(world)->attempt);
+}
+
 #define CUT_TEST(name)                                                         \
 	cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
@@ -139,6 +161,7 @@ main(void)
 		CUT_TEST(test_commit_tells_until_when_records_were_read),
 		CUT_TEST(test_commit_without_a_time_says_none),
 		CUT_TEST(test_results_that_end_early_are_read_from_their_end),
+		CUT_TEST(test_two_lives_of_an_offset_are_told_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

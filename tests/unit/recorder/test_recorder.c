@@ -80,6 +80,21 @@ test_recorder_goes_back_to_the_end_of_a_cut_log(void **state)
 	}
 }
 
+/* The broker has taken new records before we look, fewer than were lost. */
+static void
+test_recorder_goes_back_below_the_end_of_a_log_that_grows(void **state)
+{
+	(void)state;
+	world->log = (struct log){ .anew = 2, .end = 4 };
+	world_assign(SYNQ_TOPIC_INTERACTIVE);
+	world_answer(0, 0, 5);
+	assert_int_equal(5, world->rewind_from);
+	assert_int_equal(2, world->rewind_to);
+	world_rewound(0);
+	world_answer(1, 0, 2);
+	assert_int_equal(2, world->started_at);
+}
+
 /* It was cut at 4, took new records and is longer again than it was. */
 static void
 test_recorder_reads_what_was_written_anew(void **state)
@@ -546,6 +561,7 @@ main(void)
 		TEST(test_recorder_asks_again_when_the_database_could_not_say),
 		TEST(test_recorder_asks_again_when_the_pool_was_full),
 		TEST(test_recorder_goes_back_to_the_end_of_a_cut_log),
+		TEST(test_recorder_goes_back_below_the_end_of_a_log_that_grows),
 		TEST(test_recorder_reads_what_was_written_anew),
 		TEST(test_recorder_goes_back_when_the_pool_has_room),
 		TEST(test_recorder_reads_on_where_the_last_record_has_expired),

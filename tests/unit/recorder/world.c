@@ -343,8 +343,11 @@ world_log(void)
 
 	while (world->stream != NULL) {
 		request = world->stream->request;
-		offset = request.from == SYNQ_READ_TIME ? world->log.anew
-		                                        : request.at;
+		offset = request.at;
+		if (request.from != SYNQ_READ_OFFSET)
+			offset = request.from == SYNQ_READ_TIME
+			             ? world->log.anew
+			             : world->log.first;
 		if (offset > world->log.end)
 			offset = world->log.end;
 		if (offset < world->log.first)
