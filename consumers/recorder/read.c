@@ -125,9 +125,11 @@ void
 read_rewind(struct place *place, int64_t next)
 {
 	struct recorder *recorder = place->recorder;
+	const struct synq_rewind rewind = { place->topic, place->partition,
+		place->recorded, next };
 
-	if (synq_store_rewind(recorder->pg, place->topic, place->partition,
-		place->recorded, next, read_on_rewound, place) == 0)
+	if (synq_store_rewind(recorder->pg, &rewind, read_on_rewound, place) ==
+	    0)
 		place->asked++;
 	else
 		synq_timer_start(recorder->again, ASK_AGAIN_US);

@@ -25,6 +25,7 @@
 /* A broker that has just started on a busy machine takes its time. */
 #define CREATE_LIMIT_MS 30000
 #define SETTLE_LIMIT_MS 30000
+#define MORE_TRIES 3
 /* The coordinators' own topics are loaded by asking for this group. */
 #define WARM_GROUP "synq.warm"
 
@@ -230,6 +231,20 @@ ensure_topic(
 	return rc;
 }
 
+/* A broker that has just started may end a connection for no good reason. */
+static int
+insist_on_topic(
+    rd_kafka_t *rk, const struct synq_topic_spec *spec, struct synq_err *err)
+{
+	int rc = ensure_topic(rk, spec, err);
+
+	for (int i = 0; i < MORE_TRIES && rc == -SYNQ_E_UNAVAILABLE; i++) {
+		usleep(TRY_PAUSE_US);
+		rc = ensure_topic(rk, spec, err);
+	}
+	return rc;
+}
+
 int
 synq_kafka_create_topics(const char *brokers,
     const struct synq_topic_spec *specs, size_t count, struct synq_err *err)
@@ -241,7 +256,7 @@ synq_kafka_create_topics(const char *brokers,
 	if (rc != 0)
 		return rc;
 	for (size_t i = 0; i < count && rc == 0; i++)
-		rc = ensure_topic(rk, &specs[i], err);
+		rc = insist_on_topic(rk, &specs[i], err);
 	synq_kafka_destroy(&rk, NULL, DESTROY_LIMIT_MS);
 	return rc;
 }

@@ -16,7 +16,7 @@ struct place {
 	void *ctx;
 };
 
-struct rewind {
+struct rewinding {
 	struct store_call call;
 	synq_rewind_fn *fn;
 	void *ctx;
@@ -72,24 +72,24 @@ static void
 on_rewound(void *ctx, int rc, const struct synq_pg_rows *const *rows,
     const struct synq_err *err)
 {
-	struct rewind *rewind = ctx;
+	struct rewinding *rewinding = ctx;
 
 	(void)err;
 	if (rc == 0 && synq_pg_row_count(rows[0]) == 0)
 		rc = -SYNQ_E_FENCED;
-	rewind->fn(rewind->ctx, rc);
-	store_call_free(rewind);
+	rewinding->fn(rewinding->ctx, rc);
+	store_call_free(rewinding);
 }
 
 int
-synq_store_rewind(struct synq_pg *pg, const char *topic, int32_t partition,
-    int64_t from, int64_t next, synq_rewind_fn *fn, void *ctx)
+synq_store_rewind(struct synq_pg *pg, const struct synq_rewind *rewind,
+    synq_rewind_fn *fn, void *ctx)
 {
-	struct rewind *rewind = store_call_new(sizeof(*rewind));
-	const struct synq_pg_param params[] = {
-		synq_pg_text(synq_slice_text(topic)), synq_pg_int4(partition),
-		synq_pg_int8(from), synq_pg_int8(next)
-	};
+	struct rewinding *rewinding = store_call_new(sizeof(*rewinding));
+	const struct synq_pg_param params[] = { synq_pg_text(synq_slice_text(
+						    rewind->topic)),
+		synq_pg_int4(rewind->partition), synq_pg_int8(rewind->from),
+		synq_pg_int8(rewind->next) };
 	const struct synq_pg_statement statement = {
 		"UPDATE platform.consumer_offset SET next = $4 WHERE"
 		" consumer = '" BATCH_CONSUMER "' AND topic = $1"
@@ -100,15 +100,15 @@ synq_store_rewind(struct synq_pg *pg, const char *topic, int32_t partition,
 		.statements = &statement,
 		.count = 1,
 		.done = on_rewound,
-		.ctx = rewind,
+		.ctx = rewinding,
 	};
 	int rc;
 
-	rewind->fn = fn;
-	rewind->ctx = ctx;
+	rewinding->fn = fn;
+	rewinding->ctx = ctx;
 	rc = synq_pg_start(pg, &transaction);
 	if (rc != 0)
-		store_call_free(rewind);
+		store_call_free(rewinding);
 	return rc;
 }
 

@@ -108,13 +108,20 @@ SYNQ_MUST_CHECK int synq_store_offset(struct synq_pg *pg, const char *topic,
 /* The end of a move back: 0, FENCED (it stands elsewhere), or as pg. */
 typedef void synq_rewind_fn(void *ctx, int rc);
 
+/* A place to go back to: from ${from}, where it stands, to ${next}. */
+struct synq_rewind {
+	const char *topic; /* borrowed for the call */
+	int32_t partition;
+	int64_t from;
+	int64_t next;
+};
+
 /*
- * Let the recorder stand at ${next} of ${topic}, ${partition} if it stands at
- * ${from}, which the log no longer holds.  Errors (fn will not run): BUSY.
+ * Let the recorder go back as ${rewind} says, if it stands there: the log no
+ * longer holds what was recorded.  Errors (fn will not run): BUSY.
  */
-SYNQ_MUST_CHECK int synq_store_rewind(struct synq_pg *pg, const char *topic,
-    int32_t partition, int64_t from, int64_t next, synq_rewind_fn *fn,
-    void *ctx);
+SYNQ_MUST_CHECK int synq_store_rewind(struct synq_pg *pg,
+    const struct synq_rewind *rewind, synq_rewind_fn *fn, void *ctx);
 
 /* Delete expired idempotency keys, a bounded number.  No answer is awaited. */
 void synq_store_sweep(struct synq_pg *pg);

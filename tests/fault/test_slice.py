@@ -2,22 +2,15 @@
 same, so that a run fails for what was changed; make chaos draws its own."""
 
 import os
-import subprocess
 
 import pytest
 
 from chaos import Chaos
 from nemesis import DECK, plan
-from stub import ROOT
 
 FAULTS = len(DECK)
 SLICE_S = int(os.environ.get("SYNQ_TEST_FAULT_S", "90"))
 RATE = 80
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tools():
-    subprocess.run(["make", "-s", "-C", str(ROOT), "fault-programs"], check=True, timeout=300)
 
 
 def test_a_plan_follows_from_its_seed():

@@ -13,11 +13,6 @@ from stub import ROOT, free_port
 from world import TOOLS, Proxy, Switches
 
 
-@pytest.fixture(scope="module", autouse=True)
-def tools():
-    subprocess.run(["make", "-s", "-C", str(ROOT), "fault-programs"], check=True, timeout=300)
-
-
 # ---- the library ----
 
 @pytest.fixture

@@ -54,11 +54,11 @@ on_rewound(void *ctx, int rc)
 static int
 rewind_from(int64_t from, int64_t next)
 {
+	const struct synq_rewind rewind = { TOPIC, 3, from, next };
 	struct told told = { .told = 0 };
 
-	assert_int_equal(synq_store_rewind(fix->recorder, TOPIC, 3, from, next,
-			     on_rewound, &told),
-	    0);
+	assert_int_equal(
+	    synq_store_rewind(fix->recorder, &rewind, on_rewound, &told), 0);
 	wait_for(&told.told);
 	return told.rc;
 }

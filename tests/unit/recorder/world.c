@@ -129,18 +129,16 @@ synq_store_offset(struct synq_pg *pg, const char *topic, int32_t partition,
 }
 
 int
-synq_store_rewind(struct synq_pg *pg, const char *topic, int32_t partition,
-    int64_t from, int64_t next, synq_rewind_fn *fn, void *ctx)
+synq_store_rewind(struct synq_pg *pg, const struct synq_rewind *rewind,
+    synq_rewind_fn *fn, void *ctx)
 {
 	(void)pg;
-	(void)topic;
-	(void)partition;
 	if (world->pg_busy)
 		return -SYNQ_E_BUSY;
 	world->rewound = fn;
 	world->rewound_ctx = ctx;
-	world->rewind_from = from;
-	world->rewind_to = next;
+	world->rewind_from = rewind->from;
+	world->rewind_to = rewind->next;
 	return 0;
 }
 
