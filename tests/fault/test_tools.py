@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from stub import ROOT, free_port
+from stub import free_port
 from world import TOOLS, Proxy, Switches
 
 
