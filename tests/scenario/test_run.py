@@ -4,8 +4,10 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -31,13 +33,15 @@ def processes_of(folder):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    # The servers may run under another account.
-    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(0o755)
-    yield tmp_path / "demo"
-    for pid in processes_of(tmp_path / "demo"):
+def folder():
+    """Not below pytest's: the servers may run under another account, and every
+    other pytest that starts makes its root private again."""
+    parent = pathlib.Path(tempfile.mkdtemp(prefix="synq-run-"))
+    parent.chmod(0o755)
+    yield parent / "demo"
+    for pid in processes_of(parent / "demo"):
         os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(parent, ignore_errors=True)
 
 
 def start(folder, count, **variables):
