@@ -59,6 +59,15 @@ test_recorder_asks_again_when_the_pool_was_full(void **state)
 	assert_int_equal(7, world->started_at);
 }
 
+/* The database does as asked and is asked again: reading starts there. */
+static void
+go_back_to(int64_t next)
+{
+	world_rewound(0);
+	world_answer(world->ask_count - 1, 0, next);
+	assert_int_equal(next, world->started_at);
+}
+
 /* The broker came back with less than was recorded. */
 static void
 test_recorder_goes_back_to_the_end_of_a_cut_log(void **state)
@@ -72,10 +81,8 @@ test_recorder_goes_back_to_the_end_of_a_cut_log(void **state)
 		assert_int_equal(0, world->starts);
 		assert_int_equal(5, world->rewind_from);
 		assert_int_equal(end, world->rewind_to);
-		world_rewound(0);
-		world_answer(world->ask_count - 1, 0, end);
+		go_back_to(end);
 		assert_int_equal(1, world->starts);
-		assert_int_equal(end, world->started_at);
 		world_revoke(SYNQ_TOPIC_INTERACTIVE);
 	}
 }
@@ -90,9 +97,7 @@ test_recorder_goes_back_below_the_end_of_a_log_that_grows(void **state)
 	world_answer(0, 0, 5);
 	assert_int_equal(5, world->rewind_from);
 	assert_int_equal(2, world->rewind_to);
-	world_rewound(0);
-	world_answer(1, 0, 2);
-	assert_int_equal(2, world->started_at);
+	go_back_to(2);
 }
 
 /* It was cut at 4, took new records and is longer again than it was. */
@@ -109,9 +114,7 @@ test_recorder_reads_what_was_written_anew(void **state)
 	assert_int_equal(0, world->starts);
 	world_again();
 	world_answer(1, 0, 10);
-	world_rewound(0);
-	world_answer(2, 0, 4);
-	assert_int_equal(4, world->started_at);
+	go_back_to(4);
 }
 
 static void
@@ -126,9 +129,7 @@ test_recorder_goes_back_when_the_pool_has_room(void **state)
 	world->pg_busy = 0;
 	world_again();
 	world_answer(1, 0, 5);
-	world_rewound(0);
-	world_answer(2, 0, 3);
-	assert_int_equal(3, world->started_at);
+	go_back_to(3);
 }
 
 /* What was recorded last has expired: nothing can be said about it. */
