@@ -21,10 +21,6 @@
 
 #define TICK_US 50000
 #define RECORDS_PER_SERVE 64
-#define SESSION_MS 6000
-/* An empty fetch waits so long, and what was assigned meanwhile with it. */
-#define FETCH_WAIT_MS 100
-#define GATHER_BYTES 524288
 #define GAP_US 3000000
 /* librdkafka was away as well and must first hear from the group. */
 #define GAP_WAIT_MS 100
@@ -35,8 +31,6 @@
  * an answer is noted before its records are in their queues.
  */
 #define FETCHES_OVERLAP_US 1000000
-/* The first librdkafka that destroys a member which was never assigned. */
-#define DESTROYS_ANY 0x020300ff
 
 /* A fatal error has an event, but not in every state: so it is asked for. */
 static void
@@ -46,11 +40,10 @@ look_for_fatal(struct synq_consumer *c)
 	rd_kafka_resp_err_t rc =
 	    rd_kafka_fatal_error(c->rk, text, sizeof(text));
 
-	if (rc != RD_KAFKA_RESP_ERR_NO_ERROR)
-		group_fatal(c,
-		    rc == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ? SYNQ_E_FENCED
-							       : SYNQ_E_SYSTEM,
-		    text);
+	if (rc == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID)
+		member_fenced(c, text);
+	else if (rc != RD_KAFKA_RESP_ERR_NO_ERROR)
+		group_fatal(c, SYNQ_E_SYSTEM, text);
 }
 
 /* Everything but these two passes by itself. */
@@ -83,9 +76,8 @@ take_event(struct synq_consumer *c, rd_kafka_event_t *event)
 	rd_kafka_event_destroy(event);
 }
 
-/* Take all events of ${queue}, waiting at most ${wait_ms} for the first. */
-static void
-drain(struct synq_consumer *c, rd_kafka_queue_t *queue, int wait_ms)
+void
+consumer_drain(struct synq_consumer *c, rd_kafka_queue_t *queue, int wait_ms)
 {
 	rd_kafka_event_t *event;
 
@@ -167,9 +159,11 @@ serve(void *ctx)
 {
 	struct synq_consumer *c = ctx;
 
-	drain(c, c->queue, 0);
-	drain(c, c->answers, 0);
+	consumer_drain(c, c->queue, 0);
+	consumer_drain(c, c->answers, 0);
 	look_for_fatal(c);
+	if (member_serve(c))
+		return;
 	group_serve(c);
 	serve_records(c);
 	offsets_serve(c);
@@ -181,77 +175,19 @@ on_gap(void *ctx)
 {
 	struct synq_consumer *c = ctx;
 
-	drain(c, c->queue, GAP_WAIT_MS);
+	consumer_drain(c, c->queue, GAP_WAIT_MS);
 }
 
-static void
-set_up(
-    struct synq_kafka_build *build, const struct synq_consumer_config *config)
-{
-	synq_kafka_set(build, "group.id", config->group);
-	if (config->instance != NULL)
-		synq_kafka_set(build, "group.instance.id", config->instance);
-	synq_kafka_set(
-	    build, "partition.assignment.strategy", "cooperative-sticky");
-	synq_kafka_set_number(build, "session.timeout.ms", SESSION_MS);
-	synq_kafka_set(build, "heartbeat.interval.ms", "500");
-	synq_kafka_set(build, "max.poll.interval.ms", "120000");
-	synq_kafka_set(build, "enable.auto.commit", "false");
-	synq_kafka_set(build, "enable.auto.offset.store", "false");
-	synq_kafka_set(build, "auto.offset.reset", "error");
-	synq_kafka_set(build, "enable.partition.eof",
-	    config->events.on_end != NULL ? "true" : "false");
-	synq_kafka_set_number(build, "fetch.wait.max.ms",
-	    config->gather_ms > 0 ? config->gather_ms : FETCH_WAIT_MS);
-	synq_kafka_set_number(
-	    build, "fetch.min.bytes", config->gather_ms > 0 ? GATHER_BYTES : 1);
-	synq_kafka_set(build, "fetch.error.backoff.ms", "100");
-	synq_kafka_set(build, "queued.min.messages", "4000");
-	synq_kafka_set(build, "queued.max.messages.kbytes", "4096");
-	synq_kafka_set(build, "fetch.message.max.bytes", "1048576");
-	synq_kafka_set(build, "allow.auto.create.topics", "false");
-	rd_kafka_conf_set_events(build->conf,
-	    RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_FETCH |
-		RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_OFFSET_COMMIT);
-}
-
-static int
-subscribe(
-    struct synq_consumer *c, const char *const *topics, struct synq_err *err)
+static rd_kafka_topic_partition_list_t *
+topic_list(const char *const *topics)
 {
 	rd_kafka_topic_partition_list_t *list =
 	    rd_kafka_topic_partition_list_new(8);
-	rd_kafka_resp_err_t rc;
 
 	for (size_t i = 0; topics[i] != NULL; i++)
 		rd_kafka_topic_partition_list_add(
 		    list, topics[i], RD_KAFKA_PARTITION_UA);
-	rc = rd_kafka_subscribe(c->rk, list);
-	rd_kafka_topic_partition_list_destroy(list);
-	if (rc == RD_KAFKA_RESP_ERR_NO_ERROR)
-		return 0;
-	return synq_fail(
-	    err, SYNQ_E_CONFIG, "subscribe: %s", rd_kafka_err2str(rc));
-}
-
-static int
-join(struct synq_consumer *c, const struct synq_consumer_config *config,
-    struct synq_err *err)
-{
-	struct synq_kafka_build build;
-	int rc;
-
-	synq_kafka_build_start(&build, &c->config, c->pulse, err);
-	set_up(&build, config);
-	rc = synq_kafka_build_end(&build, RD_KAFKA_CONSUMER, &c->rk);
-	if (rc != 0)
-		return rc;
-	rd_kafka_poll_set_consumer(c->rk);
-	c->queue = rd_kafka_queue_get_consumer(c->rk);
-	c->answers = rd_kafka_queue_new(c->rk);
-	synq_kafka_listen(c->queue, c->wake);
-	synq_kafka_listen(c->answers, c->wake);
-	return subscribe(c, config->topics, err);
+	return list;
 }
 
 static void
@@ -280,7 +216,10 @@ synq_consumer_new(struct synq_loop *loop,
 	c->group = synq_mem_text(config->group);
 	c->events = config->events;
 	c->ctx = config->ctx;
-	c->pulse = synq_mem_new(sizeof(*c->pulse));
+	c->gather_ms = config->gather_ms;
+	if (config->instance != NULL)
+		c->instance = synq_mem_text(config->instance);
+	c->topics = topic_list(config->topics);
 	make_series(c);
 	synq_list_init(&c->parts);
 	synq_list_init(&c->asks);
@@ -290,7 +229,7 @@ synq_consumer_new(struct synq_loop *loop,
 		rc = synq_fail(err, SYNQ_E_SYSTEM, "no descriptor left");
 		goto fail;
 	}
-	rc = join(c, config, err);
+	rc = member_join(c, err);
 	if (rc != 0)
 		goto fail;
 	synq_timer_repeat(c->tick, TICK_US);
@@ -356,7 +295,7 @@ synq_consumer_healthy(const struct synq_consumer *c)
 	/* While it is shut the coordinator holds our request back. */
 	if (heard_us != 0 && now_us < atomic_load(&c->pulse->gate_shut_us))
 		return 1;
-	return heard_us != 0 && now_us - heard_us < SESSION_MS * 1000LL;
+	return heard_us != 0 && now_us - heard_us < SYNQ_SESSION_MS * 1000LL;
 }
 
 /* Leave the group: its last rebalance comes to our queue of answers. */
@@ -364,37 +303,15 @@ static void
 leave(struct synq_consumer *c, uint32_t limit_ms)
 {
 	uint64_t until_us = synq_clock_mono_us() + limit_ms * 1000ULL;
-	rd_kafka_error_t *error;
 
-	c->closing = 1;
-	drain(c, c->queue, 0);
-	error = rd_kafka_consumer_close_queue(c->rk, c->answers);
-	if (error != NULL) {
-		rd_kafka_error_destroy(error);
+	if (!member_close(c))
 		return;
-	}
 	while (!rd_kafka_consumer_closed(c->rk) &&
 	       synq_clock_mono_us() < until_us) {
-		drain(c, c->answers, END_POLL_MS);
+		consumer_drain(c, c->answers, END_POLL_MS);
 		group_serve(c);
 		offsets_serve(c);
 	}
-}
-
-/*
- * Before 2.3.0 librdkafka aborts when its cooperative assignor was chosen and
- * has no state yet, which is so between joining and the first assignment: then
- * the handle, which has left the group and has nothing more to say, is left to
- * the process's end.
- */
-static void
-destroy(struct synq_consumer *c)
-{
-	if (c->rk != NULL && !c->was_assigned &&
-	    rd_kafka_version() < DESTROYS_ANY)
-		c->rk = NULL;
-	else
-		synq_kafka_destroy(&c->rk, c->pulse, DESTROY_LIMIT_MS);
 }
 
 void
@@ -408,13 +325,13 @@ synq_consumer_free(struct synq_consumer **c_ptr, uint32_t limit_ms)
 	if (c->rk != NULL)
 		leave(c, limit_ms);
 	group_drop_all(c);
-	synq_kafka_deafen(&c->queue);
-	synq_kafka_deafen(&c->answers);
-	destroy(c);
+	member_destroy(c, DESTROY_LIMIT_MS);
 	offsets_done(c);
 	synq_timer_free(&c->tick);
 	synq_wake_free(&c->wake);
 	synq_kafka_config_done(&c->config);
+	rd_kafka_topic_partition_list_destroy(c->topics);
+	synq_mem_free(c->instance);
 	synq_mem_free(c->group);
 	synq_mem_free(c);
 	*c_ptr = NULL;

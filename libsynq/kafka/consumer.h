@@ -15,7 +15,9 @@
  * Commits wait behind a gate while a JoinGroup or SyncGroup is outstanding
  * (kafka.md 3.3); only the newest commit per partition is kept while it waits.
  *
- * FENCED_INSTANCE_ID (another process has our name) calls on_fatal.
+ * FENCED_INSTANCE_ID calls on_fatal if another process has our name.  If it
+ * comes of our own former membership (member.c), all partitions are lost and
+ * the consumer joins anew by itself.
  */
 
 #include "kafka/kafka.h"

@@ -10,8 +10,8 @@
  *    and librdkafka is told only when the last commits are stored, at most
  *    REVOKE_LIMIT_US later.  A lost partition waits for nothing.
  *
- * Failure modes: the group expels us (lost); our static name is taken by
- * another process (fatal, FENCED); the offset is no longer kept (fatal).
+ * Failure modes: the group expels us (lost); our static name is taken
+ * (member.c); the offset is no longer kept (fatal).
  */
 
 #include <stdio.h>
@@ -108,6 +108,8 @@ on_assigned(
 {
 	c->was_assigned = 1;
 	accept_assignment(c);
+	if (c->closing)
+		return;
 	for (int i = 0; i < list->cnt; i++) {
 		const rd_kafka_topic_partition_t *each = &list->elems[i];
 		struct synq_part *part;
@@ -138,8 +140,12 @@ revoke_part(struct synq_consumer *c, struct synq_part *part, int lost)
 static void
 on_revoked(struct synq_consumer *c, const rd_kafka_topic_partition_list_t *list)
 {
-	int lost = rd_kafka_assignment_lost(c->rk);
+	const int lost = rd_kafka_assignment_lost(c->rk);
 
+	/* Not because it was fenced, but before. */
+	if (lost &&
+	    rd_kafka_fatal_error(c->rk, NULL, 0) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		c->expelled_us = synq_clock_mono_us();
 	for (int i = 0; i < list->cnt; i++) {
 		struct synq_part *part = group_find(
 		    c, list->elems[i].topic, list->elems[i].partition);

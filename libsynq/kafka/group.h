@@ -3,7 +3,8 @@
 
 /*
  * The consumer from inside, shared by consumer.c (its functions and the
- * records), group.c (what comes and goes) and offsets.c (commits, questions).
+ * records), member.c (joining, leaving, joining anew), group.c (what comes and
+ * goes) and offsets.c (commits, questions).
  */
 
 #include "base/list.h"
@@ -12,6 +13,7 @@
 #include "loop/loop.h"
 
 #define SYNQ_METADATA_CHARS 4096
+#define SYNQ_SESSION_MS 6000
 
 enum part_state {
 	PART_ASSIGNED, /* the program prepares; librdkafka does not read it */
@@ -58,6 +60,9 @@ struct synq_consumer {
 	struct synq_loop *loop;
 	struct synq_kafka_config config;
 	char *group;
+	char *instance; /* NULL: a dynamic member */
+	uint32_t gather_ms;
+	rd_kafka_topic_partition_list_t *topics;
 	struct synq_consumer_events events;
 	void *ctx;
 	struct synq_kafka_pulse *pulse;
@@ -77,12 +82,44 @@ struct synq_consumer {
 	int fatal;        /* on_fatal has run */
 	int was_assigned; /* the group gave us something, or nothing, once */
 	int closing;
+	uint64_t expelled_us; /* when this handle was last; 0 = never */
+	int rejoining;        /* the handle was fenced and closes */
+	uint64_t close_until_us;
 	struct synq_series *rebalances; /* NULL without metrics, as these */
 	struct synq_series *commits;
 	struct synq_series *commits_failed;
 	uint64_t lag_due_us;
 	uint64_t delivered_us; /* nothing waits that was fetched by then */
 };
+
+/* Take all events of ${queue}, waiting at most ${wait_ms} for the first. */
+void consumer_drain(
+    struct synq_consumer *c, rd_kafka_queue_t *queue, int wait_ms);
+
+/* Make the handle of ${c} and subscribe.  Errors: CONFIG, SYSTEM. */
+SYNQ_MUST_CHECK int member_join(struct synq_consumer *c, struct synq_err *err);
+
+/*
+ * Begin to leave: the last rebalance comes to the queue of answers.  0 if the
+ * handle refuses, else 1: wait for rd_kafka_consumer_closed.
+ */
+int member_close(struct synq_consumer *c);
+
+/*
+ * Drop the queues of ${c} and destroy the handle, waiting at most ${limit_ms}.
+ *
+ * Before 2.3.0 librdkafka aborts when its cooperative assignor was chosen and
+ * has no state yet, which is so between joining and the first assignment: then
+ * the handle, which has left the group and has nothing more to say, is left to
+ * the process's end.
+ */
+void member_destroy(struct synq_consumer *c, uint32_t limit_ms);
+
+/* The handle of ${c} was fenced, as librdkafka's ${text} says. */
+void member_fenced(struct synq_consumer *c, const char *text);
+
+/* 1 if ${c} is about to join anew; go on with that. */
+int member_serve(struct synq_consumer *c);
 
 /* The partition of ${c} named so, or NULL. */
 struct synq_part *group_find(
@@ -116,6 +153,9 @@ void offsets_show_lag(struct synq_consumer *c);
 
 /* No question about ${part} of ${c} will be answered. */
 void offsets_forget(struct synq_consumer *c, const struct synq_part *part);
+
+/* The handle is new: ask again, and commit nothing that was under way. */
+void offsets_restart(struct synq_consumer *c);
 
 /* Free all questions of ${c}. */
 void offsets_done(struct synq_consumer *c);

@@ -401,6 +401,23 @@ offsets_forget(struct synq_consumer *c, const struct synq_part *part)
 }
 
 void
+offsets_restart(struct synq_consumer *c)
+{
+	struct synq_link *link, *after;
+
+	c->committing = 0;
+	c->commit_again_us = 0;
+	synq_list_foreach (&c->asks, link, after) {
+		struct synq_ask *ask =
+		    SYNQ_CONTAINER(link, struct synq_ask, link);
+
+		ask->busy = 0;
+		if (ask->on_members == NULL)
+			free_ask(ask);
+	}
+}
+
+void
 offsets_done(struct synq_consumer *c)
 {
 	struct synq_link *link;
