@@ -3,9 +3,10 @@
  *
  * Happy path:
  *	on_assign → ask the group what is committed → find how far the log
- *	still holds that and, at once, peek at the first open request for its
- *	age → read results from the map's results_offset and cancels from that
- *	age, both to their end → read requests.
+ *	still holds that and, at once, mark the results' end, then peek at the
+ *	first open request for its age → read results from the map's
+ *	results_offset, or from the mark if nothing is open, and cancels from
+ *	that age, both to their end → read requests.
  *
  * Failure modes: a map that does not decode (logged; results and the log
  * decide), nothing committed (an alarm; from the first record kept), a log that
@@ -50,7 +51,11 @@ struct assignment {
 	size_t metadata_bytes;
 	struct synq_reader_stream *cut;
 	int cut_is_sure; /* it is, and looked for once more */
+	int is_cut;      /* the log lost what was read */
+	struct synq_reader_stream *mark;
+	int64_t results_end; /* before the peek */
 	struct synq_reader_stream *peek;
+	int is_idle; /* the peek found no open request */
 	struct synq_reader_stream *results;
 	struct synq_reader_stream *cancels;
 	struct figures_track *track;
@@ -195,13 +200,27 @@ assign_cancels_end(void *ctx)
 	assign_settle(assignment);
 }
 
+/*
+ * From which result on; -1 = from the age of the oldest request.  Where nothing
+ * is open, and nothing can come back because the log was cut, no result so far
+ * matters: a partition may have rested for days.
+ */
+static int64_t
+assign_results_from(const struct assignment *assignment)
+{
+	if (!assignment->is_idle || assignment->is_cut)
+		return partition_reconcile_from(assignment->partition);
+	partition_idle_until(assignment->partition, assignment->results_end);
+	return assignment->results_end;
+}
+
 /* The age of the oldest open request is known: read what happened since. */
 static void
 assign_reconcile(struct assignment *assignment)
 {
 	struct partition *partition = assignment->partition;
 	struct dispatcher *dispatcher = assignment->dispatcher;
-	const int64_t from = partition_reconcile_from(partition);
+	const int64_t from = assign_results_from(assignment);
 	const struct synq_reader_request results = {
 		.topic = SYNQ_TOPIC_RESULTS,
 		.partition = partition->number,
@@ -253,7 +272,10 @@ assign_on_peek(void *ctx, const struct synq_kafka_message *message)
 static void
 assign_peek_end(void *ctx)
 {
-	assign_peeked(ctx, synq_clock_wall_us());
+	struct assignment *assignment = ctx;
+
+	assignment->is_idle = assignment->peek != NULL;
+	assign_peeked(assignment, synq_clock_wall_us());
 }
 
 /* Find the first open request, at ${offset} or behind; -1 = all are open. */
@@ -271,9 +293,41 @@ assign_peek(struct assignment *assignment, int64_t offset)
 	};
 
 	assignment->oldest_at = -1;
+	assignment->is_idle = 0;
 	synq_reader_close(&assignment->peek);
 	assignment->peek =
 	    synq_reader_open(assignment->dispatcher->reader, &peek);
+}
+
+static void
+assign_on_mark(void *ctx, int64_t offset)
+{
+	struct assignment *assignment = ctx;
+
+	synq_reader_close(&assignment->mark);
+	assignment->results_end = offset;
+	if (!assignment->is_cut)
+		assign_peek(assignment, assignment->committed);
+}
+
+/*
+ * Find the results' end, before the peek: what another owner, who does not know
+ * yet, may answer after the peek lies behind it.
+ */
+static void
+assign_mark(struct assignment *assignment)
+{
+	const struct synq_reader_request mark = {
+		.topic = SYNQ_TOPIC_RESULTS,
+		.partition = assignment->partition->number,
+		.from = SYNQ_READ_END,
+		.events = { .on_found = assign_on_mark },
+		.ctx = assignment,
+	};
+
+	assignment->oldest_at = -1;
+	assignment->mark =
+	    synq_reader_open(assignment->dispatcher->reader, &mark);
 }
 
 static void
@@ -309,6 +363,7 @@ assign_on_cut(void *ctx, int64_t cut)
 	} else {
 		assign_log(SYNQ_LOG_ERROR, "partition.log_cut",
 		    assignment->partition, cut);
+		assignment->is_cut = 1;
 		assign_peek(assignment, cut);
 		assign_restore(assignment, cut);
 	}
@@ -344,7 +399,7 @@ assign_on_committed(
 
 	(void)rc; /* the consumer retries errors itself */
 	assignment->committed = offset;
-	assign_peek(assignment, offset);
+	assign_mark(assignment);
 	assignment->metadata = synq_mem_copy(metadata.data, metadata.bytes);
 	assignment->metadata_bytes = metadata.bytes;
 	if (offset >= 0) {
@@ -388,6 +443,7 @@ assign_on_revoke(void *ctx, const char *topic, int32_t number, int lost)
 	assign_log(lost ? SYNQ_LOG_WARN : SYNQ_LOG_INFO,
 	    lost ? "partition.lost" : "partition.revoked", partition, -1);
 	synq_reader_close(&assignment->cut);
+	synq_reader_close(&assignment->mark);
 	synq_reader_close(&assignment->peek);
 	synq_reader_close(&assignment->results);
 	synq_reader_close(&assignment->cancels);

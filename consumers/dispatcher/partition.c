@@ -148,6 +148,12 @@ partition_results_found(struct partition *partition, int64_t offset)
 		synq_track_cut_results(partition->track, offset);
 }
 
+void
+partition_idle_until(struct partition *partition, int64_t results_end)
+{
+	synq_track_set_results_offset(partition->track, results_end - 1);
+}
+
 int64_t
 partition_start_at(const struct partition *partition)
 {

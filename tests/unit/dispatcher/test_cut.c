@@ -126,6 +126,23 @@ test_results_that_end_early_are_read_from_their_end(void **state)
 	assert_int_equal(50, partition_reconcile_from(world->partition));
 }
 
+static void
+test_results_of_the_idle_are_not_read_again(void **state)
+{
+	struct world *world = *state;
+	int64_t from;
+
+	read_five(world);
+	world_assign(world, 1, world->metadata);
+	from = partition_reconcile_from(world->partition);
+	partition_idle_until(world->partition, from + 100);
+	assert_int_equal(
+	    from + 100, partition_reconcile_from(world->partition));
+	partition_idle_until(world->partition, from);
+	assert_int_equal(
+	    from + 100, partition_reconcile_from(world->partition));
+}
+
 /* What results say of the request that had this offset before is not of it. */
 static void
 test_two_lives_of_an_offset_are_told_apart(void **state)
@@ -161,6 +178,7 @@ main(void)
 		CUT_TEST(test_commit_tells_until_when_records_were_read),
 		CUT_TEST(test_commit_without_a_time_says_none),
 		CUT_TEST(test_results_that_end_early_are_read_from_their_end),
+		CUT_TEST(test_results_of_the_idle_are_not_read_again),
 		CUT_TEST(test_two_lives_of_an_offset_are_told_apart),
 	};
 
