@@ -200,27 +200,13 @@ assign_cancels_end(void *ctx)
 	assign_settle(assignment);
 }
 
-/*
- * From which result on; -1 = from the age of the oldest request.  Where nothing
- * is open, and nothing can come back because the log was cut, no result so far
- * matters: a partition may have rested for days.
- */
-static int64_t
-assign_results_from(const struct assignment *assignment)
-{
-	if (!assignment->is_idle || assignment->is_cut)
-		return partition_reconcile_from(assignment->partition);
-	partition_idle_until(assignment->partition, assignment->results_end);
-	return assignment->results_end;
-}
-
 /* The age of the oldest open request is known: read what happened since. */
 static void
 assign_reconcile(struct assignment *assignment)
 {
 	struct partition *partition = assignment->partition;
 	struct dispatcher *dispatcher = assignment->dispatcher;
-	const int64_t from = assign_results_from(assignment);
+	const int64_t from = partition_reconcile_from(partition);
 	const struct synq_reader_request results = {
 		.topic = SYNQ_TOPIC_RESULTS,
 		.partition = partition->number,
@@ -245,12 +231,21 @@ assign_reconcile(struct assignment *assignment)
 	assignment->cancels = synq_reader_open(dispatcher->reader, &cancels);
 }
 
-/* Where the log stands and how old the first open request is, are known. */
+/*
+ * Where the log stands and how old the first open request is, are known.  Where
+ * none is open, and none can come back because the log was cut, no result so
+ * far matters: a partition may have rested for days.
+ */
 static void
 assign_know(struct assignment *assignment)
 {
-	if (assignment->partition->track != NULL && assignment->oldest_at >= 0)
-		assign_reconcile(assignment);
+	struct partition *partition = assignment->partition;
+
+	if (partition->track == NULL || assignment->oldest_at < 0)
+		return;
+	if (assignment->is_idle && !assignment->is_cut)
+		partition_idle_until(partition, assignment->results_end);
+	assign_reconcile(assignment);
 }
 
 static void

@@ -110,15 +110,21 @@ test_commit_without_a_time_says_none(void **state)
 		    -1, partition_read_until(synq_slice_text(texts[i])));
 }
 
+/* From where results are read when another takes over after five requests. */
+static int64_t
+results_from_after_five(struct world *world)
+{
+	read_five(world);
+	world_assign(world, 1, world->metadata);
+	return partition_reconcile_from(world->partition);
+}
+
 static void
 test_results_that_end_early_are_read_from_their_end(void **state)
 {
 	struct world *world = *state;
-	int64_t from;
+	const int64_t from = results_from_after_five(world);
 
-	read_five(world);
-	world_assign(world, 1, world->metadata);
-	from = partition_reconcile_from(world->partition);
 	assert_true(from > 50);
 	partition_results_found(world->partition, from);
 	assert_int_equal(from, partition_reconcile_from(world->partition));
@@ -130,11 +136,8 @@ static void
 test_results_of_the_idle_are_not_read_again(void **state)
 {
 	struct world *world = *state;
-	int64_t from;
+	const int64_t from = results_from_after_five(world);
 
-	read_five(world);
-	world_assign(world, 1, world->metadata);
-	from = partition_reconcile_from(world->partition);
 	partition_idle_until(world->partition, from + 100);
 	assert_int_equal(
 	    from + 100, partition_reconcile_from(world->partition));
