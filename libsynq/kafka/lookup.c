@@ -3,6 +3,9 @@
  * a time lies, of all streams that wait, in at most three requests.  A stream
  * of a partition that is already in the question waits for the next one.
  *
+ * The handle that will read a topic for the first time learns here who leads
+ * it: librdkafka 2.0.2 would find out up to a second later, by a timer.
+ *
  * Failure modes: no answer: all are asked again AGAIN_US later.  A broker that
  * has just come back says that nobody leads a partition; librdkafka keeps that
  * until its next refresh, which may be minutes away, and answers from it: so
@@ -20,7 +23,7 @@
 #define TIME_OF_END (-1)
 #define TIME_OF_FIRST (-2)
 
-/* Let ${rk} learn anew who leads what of ${topic}; on the task's thread. */
+/* Let ${rk} learn who leads what of ${topic} now; on the task's thread. */
 static void
 refresh(rd_kafka_t *rk, const char *topic)
 {
@@ -61,6 +64,17 @@ refresh_refused(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *list)
 
 /* On the task's thread. */
 static void
+learn_news(const rd_kafka_topic_partition_list_t *news)
+{
+	for (int i = 0; i < news->cnt; i++) {
+		const struct synq_reader_handle *handle = news->elems[i].opaque;
+
+		refresh(handle->rk, news->elems[i].topic);
+	}
+}
+
+/* On the task's thread. */
+static void
 run_lookup(void *ctx)
 {
 	struct synq_lookup *lookup = ctx;
@@ -74,6 +88,22 @@ run_lookup(void *ctx)
 		lookup->rc = rd_kafka_offsets_for_times(
 		    lookup->rk, lookup->time, ANSWER_LIMIT_MS);
 	refresh_refused(lookup->rk, lookup->first);
+	if (lookup->rc == RD_KAFKA_RESP_ERR_NO_ERROR)
+		learn_news(lookup->news);
+}
+
+/* Note the topic of ${stream} as news if its handle has not read it before. */
+static void
+add_news(struct synq_lookup *lookup, const struct synq_reader_stream *stream)
+{
+	struct synq_reader_handle *handle = stream->handle;
+
+	if (rd_kafka_topic_partition_list_find(
+		handle->known, stream->topic, 0) != NULL)
+		return;
+	rd_kafka_topic_partition_list_add(handle->known, stream->topic, 0);
+	rd_kafka_topic_partition_list_add(lookup->news, stream->topic, 0)
+	    ->opaque = handle;
 }
 
 static void
@@ -89,7 +119,22 @@ add_to_question(struct synq_lookup *lookup, struct synq_reader_stream *stream)
 		rd_kafka_topic_partition_list_add(
 		    lookup->time, stream->topic, stream->partition)
 		    ->offset = stream->at < 0 ? 0 : stream->at / 1000;
+	if (stream->handle != NULL)
+		add_news(lookup, stream);
 	stream->state = STREAM_ASKED;
+}
+
+/* Nobody answered: let the news of ${lookup} be news again. */
+static void
+forget_news(struct synq_lookup *lookup)
+{
+	for (int i = 0; i < lookup->news->cnt; i++) {
+		struct synq_reader_handle *handle =
+		    lookup->news->elems[i].opaque;
+
+		rd_kafka_topic_partition_list_del(
+		    handle->known, lookup->news->elems[i].topic, 0);
+	}
 }
 
 static void
@@ -98,6 +143,7 @@ drop_question(struct synq_lookup *lookup)
 	rd_kafka_topic_partition_list_destroy(lookup->first);
 	rd_kafka_topic_partition_list_destroy(lookup->end);
 	rd_kafka_topic_partition_list_destroy(lookup->time);
+	rd_kafka_topic_partition_list_destroy(lookup->news);
 	memset(lookup, 0, sizeof(*lookup));
 }
 
@@ -110,22 +156,22 @@ ask(struct synq_reader *reader)
 	lookup->first = rd_kafka_topic_partition_list_new(8);
 	lookup->end = rd_kafka_topic_partition_list_new(8);
 	lookup->time = rd_kafka_topic_partition_list_new(8);
+	lookup->news = rd_kafka_topic_partition_list_new(4);
 	synq_list_foreach (&reader->streams, link, after) {
 		struct synq_reader_stream *stream =
 		    SYNQ_CONTAINER(link, struct synq_reader_stream, link);
 
 		if (stream->state == STREAM_LOOKUP &&
 		    rd_kafka_topic_partition_list_find(lookup->first,
-			stream->topic, stream->partition) == NULL)
+			stream->topic, stream->partition) == NULL &&
+		    (stream->events.on_message == NULL || handles_pick(stream)))
 			add_to_question(lookup, stream);
 	}
 	if (lookup->first->cnt == 0) {
 		drop_question(lookup);
 		return;
 	}
-	lookup->rk = SYNQ_CONTAINER(
-	    synq_list_first(&reader->handles), struct synq_reader_handle, link)
-	                 ->rk;
+	lookup->rk = reader->asking;
 	reader->task = synq_kafka_task_start(reader->wake, run_lookup, lookup);
 }
 
@@ -189,8 +235,10 @@ lookup_end(struct synq_reader *reader, uint32_t limit_ms)
 		return 1;
 	if (!synq_kafka_task_end(&reader->task, limit_ms))
 		return 0;
-	if (reader->lookup.rc != RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (reader->lookup.rc != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		forget_news(&reader->lookup);
 		reader->again_us = synq_clock_mono_us() + AGAIN_US;
+	}
 	synq_list_foreach (&reader->streams, link, after) {
 		struct synq_reader_stream *stream =
 		    SYNQ_CONTAINER(link, struct synq_reader_stream, link);

@@ -1,9 +1,9 @@
 /*
- * A stream's life: a task finds its first offset and its end (lookup.c); it is
- * assigned to a handle that does not read its partition yet, with a queue of
- * its own; records come.  It has caught up when its position reaches the end
- * that stood, or the broker says that there is no more (the last offsets may
- * be gone by compaction).
+ * A stream's life: it gets a handle that does not read its partition yet
+ * (handles.c), and a task finds its first offset and its end (lookup.c); it is
+ * assigned to the handle with a queue of its own; records come.  It has caught
+ * up when its position reaches the end that stood, or the broker says that
+ * there is no more (the last offsets may be gone by compaction).
  *
  * Failure modes:
  * - What it wants next is no longer kept: it is looked up again and goes on at
@@ -24,81 +24,6 @@
 
 #define TICK_US 100000
 #define RECORDS_PER_SERVE 256
-#define DESTROY_LIMIT_MS 1000
-/* Never joined: librdkafka wants a name to assign anything. */
-#define GROUP "synq.reader"
-
-static int
-add_handle(struct synq_reader *reader, struct synq_err *err)
-{
-	struct synq_reader_handle *handle;
-	struct synq_kafka_build build;
-	rd_kafka_t *rk;
-	int rc;
-
-	synq_kafka_build_start(&build, &reader->config, NULL, err);
-	synq_kafka_set(&build, "group.id", GROUP);
-	synq_kafka_set(&build, "enable.auto.commit", "false");
-	synq_kafka_set(&build, "enable.auto.offset.store", "false");
-	synq_kafka_set(&build, "auto.offset.reset", "error");
-	synq_kafka_set(&build, "enable.partition.eof", "true");
-	synq_kafka_set(&build, "fetch.wait.max.ms", "100");
-	synq_kafka_set(&build, "fetch.error.backoff.ms", "100");
-	synq_kafka_set(&build, "queued.min.messages", "1000");
-	synq_kafka_set(&build, "queued.max.messages.kbytes", "4096");
-	synq_kafka_set(&build, "fetch.message.max.bytes", "1048576");
-	synq_kafka_set(&build, "allow.auto.create.topics", "false");
-	rd_kafka_conf_set_events(
-	    build.conf, RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_ERROR);
-	rc = synq_kafka_build_end(&build, RD_KAFKA_CONSUMER, &rk);
-	if (rc != 0)
-		return rc;
-
-	handle = synq_mem_new(sizeof(*handle));
-	handle->rk = rk;
-	rd_kafka_poll_set_consumer(rk);
-	handle->queue = rd_kafka_queue_get_consumer(rk);
-	synq_kafka_listen(handle->queue, reader->wake);
-	synq_list_push(&reader->handles, &handle->link);
-	return 0;
-}
-
-/* 1 if ${handle} reads the partition of ${stream} already. */
-static int
-reads(struct synq_reader *reader, const struct synq_reader_handle *handle,
-    const struct synq_reader_stream *stream)
-{
-	struct synq_link *link, *after;
-
-	synq_list_foreach (&reader->streams, link, after) {
-		struct synq_reader_stream *other =
-		    SYNQ_CONTAINER(link, struct synq_reader_stream, link);
-
-		if (other->handle == handle &&
-		    other->partition == stream->partition &&
-		    strcmp(other->topic, stream->topic) == 0)
-			return 1;
-	}
-	return 0;
-}
-
-/* A handle for ${stream}, NULL if a new one cannot be made now. */
-static struct synq_reader_handle *
-pick_handle(struct synq_reader *reader, struct synq_reader_stream *stream)
-{
-	struct synq_link *link, *after;
-
-	synq_list_foreach (&reader->handles, link, after) {
-		struct synq_reader_handle *handle =
-		    SYNQ_CONTAINER(link, struct synq_reader_handle, link);
-
-		if (!reads(reader, handle, stream))
-			return handle;
-	}
-	if (add_handle(reader, NULL) != 0)
-		return NULL;
-	return pick_handle(reader, stream);
-}
 
 /* A list of the partition of ${stream} at its position. */
 static rd_kafka_topic_partition_list_t *
@@ -125,13 +50,12 @@ detach(struct synq_reader_stream *stream)
 {
 	rd_kafka_topic_partition_list_t *list;
 
-	synq_kafka_deafen(&stream->queue);
-	if (stream->handle == NULL)
+	if (stream->queue == NULL)
 		return;
+	synq_kafka_deafen(&stream->queue);
 	list = list_of(stream);
 	drop_error(rd_kafka_incremental_unassign(stream->handle->rk, list));
 	rd_kafka_topic_partition_list_destroy(list);
-	stream->handle = NULL;
 }
 
 static void
@@ -141,9 +65,6 @@ attach(struct synq_reader_stream *stream)
 	rd_kafka_topic_partition_list_t *list;
 	rd_kafka_error_t *error;
 
-	stream->handle = pick_handle(reader, stream);
-	if (stream->handle == NULL)
-		return; /* again at the next tick */
 	stream->queue = rd_kafka_queue_get_partition(
 	    stream->handle->rk, stream->topic, stream->partition);
 	rd_kafka_queue_forward(stream->queue, NULL);
@@ -156,8 +77,7 @@ attach(struct synq_reader_stream *stream)
 		return;
 	}
 	rd_kafka_error_destroy(error);
-	synq_kafka_deafen(&stream->queue);
-	stream->handle = NULL;
+	synq_kafka_deafen(&stream->queue); /* again at the next tick */
 }
 
 static void
@@ -177,7 +97,7 @@ begin(struct synq_reader_stream *stream)
 	if (!stream->told && stream->events.on_found != NULL)
 		stream->events.on_found(stream->ctx, stream->position);
 	stream->told = 1;
-	if (stream->state == STREAM_FOUND)
+	if (stream->state == STREAM_FOUND && stream->events.on_message != NULL)
 		attach(stream);
 }
 
@@ -289,16 +209,8 @@ static void
 serve(void *ctx)
 {
 	struct synq_reader *reader = ctx;
-	struct synq_link *link, *after;
-	rd_kafka_event_t *event;
 
-	synq_list_foreach (&reader->handles, link, after) {
-		struct synq_reader_handle *handle =
-		    SYNQ_CONTAINER(link, struct synq_reader_handle, link);
-
-		while ((event = rd_kafka_queue_poll(handle->queue, 0)) != NULL)
-			rd_kafka_event_destroy(event);
-	}
+	handles_serve(reader);
 	lookup_serve(reader);
 	serve_streams(reader);
 }
@@ -313,14 +225,13 @@ synq_reader_new(struct synq_loop *loop, const struct synq_kafka_config *config,
 	reader->loop = loop;
 	synq_kafka_config_copy(&reader->config, config);
 	synq_list_init(&reader->streams);
-	synq_list_init(&reader->handles);
 	reader->tick = synq_timer_new(loop, serve, reader);
 	reader->wake = synq_wake_new(loop, serve, reader);
 	if (reader->wake == NULL) {
 		rc = synq_fail(err, SYNQ_E_SYSTEM, "no descriptor left");
 		goto fail;
 	}
-	rc = add_handle(reader, err);
+	rc = handles_new(reader, err);
 	if (rc != 0)
 		goto fail;
 	synq_timer_repeat(reader->tick, TICK_US);
@@ -385,14 +296,8 @@ synq_reader_free(struct synq_reader **reader_ptr, uint32_t limit_ms)
 		detach(stream);
 		free_stream(stream);
 	}
-	while (idle && (link = synq_list_shift(&reader->handles)) != NULL) {
-		struct synq_reader_handle *handle =
-		    SYNQ_CONTAINER(link, struct synq_reader_handle, link);
-
-		synq_kafka_deafen(&handle->queue);
-		synq_kafka_destroy(&handle->rk, NULL, DESTROY_LIMIT_MS);
-		synq_mem_free(handle);
-	}
+	if (idle)
+		handles_free(reader);
 	synq_kafka_task_leave(&reader->task);
 	synq_timer_free(&reader->tick);
 	*reader_ptr = NULL;

@@ -14,7 +14,7 @@ struct synq_reader;
 struct synq_reader_stream;
 
 struct synq_reader_events {
-	/* A record of this stream. */
+	/* A record of this stream.  NULL: nothing is read, only found. */
 	void (*on_message)(void *ctx, const struct synq_kafka_message *message);
 	/* All that was there when the stream began is read.  Once. */
 	void (*on_caught_up)(void *ctx);

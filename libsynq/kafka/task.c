@@ -24,6 +24,7 @@ enum { TASK_BOTH, TASK_ALONE };
 struct synq_kafka_task {
 	pthread_t thread;
 	atomic_int who;
+	atomic_int has_run; /* before the wake-up: the owner may look at once */
 	void (*run)(void *ctx);
 	void *ctx;
 	int wake_fd; /* -1 = none */
@@ -37,6 +38,7 @@ thread_main(void *ctx)
 	ssize_t written = 0;
 
 	task->run(task->ctx);
+	atomic_store(&task->has_run, 1);
 	if (task->wake_fd >= 0) {
 		written = write(task->wake_fd, &one, sizeof(one));
 		close(task->wake_fd);
@@ -76,12 +78,11 @@ synq_kafka_task_end(struct synq_kafka_task **task, uint32_t limit_ms)
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000;
 	}
-	if (limit_ms == 0) {
-		if (pthread_tryjoin_np((*task)->thread, NULL) != 0)
-			return 0;
-	} else if (pthread_timedjoin_np((*task)->thread, NULL, &until) != 0) {
+	if (atomic_load(&(*task)->has_run))
+		(void)pthread_join((*task)->thread, NULL); /* a moment */
+	else if (limit_ms == 0 ||
+		 pthread_timedjoin_np((*task)->thread, NULL, &until) != 0)
 		return 0;
-	}
 	synq_mem_free(*task);
 	*task = NULL;
 	return 1;

@@ -266,6 +266,46 @@ test_closed_stream_is_silent_and_opens_again(SYNQ_UNUSED void **state)
 	finish(world);
 }
 
+static int
+is_found(void *ctx)
+{
+	const struct follower *f = ctx;
+
+	return f->found >= 0;
+}
+
+/*
+ * A question lies behind no fetch that waits for records, and its answer is
+ * taken when it is there: each of the two cost a tenth of a second once.
+ */
+static void
+test_questions_do_not_wait_for_records(SYNQ_UNUSED void **state)
+{
+	struct world *world = begin("questions", 10);
+	struct synq_reader_request question = {
+		.topic = world->topic,
+		.from = SYNQ_READ_END,
+		.events = { .on_found = on_found },
+	};
+	struct follower f = { 0 };
+	uint64_t began_us;
+
+	follow(world, 0, SYNQ_READ_END, 0);
+	assert_true(broker_turn(world->loop, all_caught_up, world, 10000));
+	broker_idle(world->loop, 1500); /* its fetches wait by now */
+	question.ctx = &f;
+	began_us = synq_clock_mono_us();
+	for (int i = 0; i < 10; i++) {
+		f.found = -1;
+		f.stream = synq_reader_open(world->reader, &question);
+		assert_true(broker_turn(world->loop, is_found, &f, 10000));
+		assert_int_equal(f.found, 10);
+		synq_reader_close(&f.stream);
+	}
+	assert_true(synq_clock_mono_us() - began_us < 1000000);
+	finish(world);
+}
+
 static void
 test_admin_sees_what_is_there(SYNQ_UNUSED void **state)
 {
@@ -313,6 +353,7 @@ main(void)
 		cmocka_unit_test(test_stream_of_nothing_has_caught_up),
 		cmocka_unit_test(test_offset_outside_the_log_is_brought_inside),
 		cmocka_unit_test(test_closed_stream_is_silent_and_opens_again),
+		cmocka_unit_test(test_questions_do_not_wait_for_records),
 		cmocka_unit_test(test_admin_sees_what_is_there),
 	};
 
