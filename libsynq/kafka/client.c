@@ -133,7 +133,7 @@ synq_kafka_build_start(struct synq_kafka_build *build,
 	synq_kafka_set(build, "socket.nagle.disable", "true");
 	synq_kafka_set(build, "socket.keepalive.enable", "true");
 	synq_kafka_set(build, "reconnect.backoff.ms", "50");
-	synq_kafka_set(build, "reconnect.backoff.max.ms", "500");
+	synq_kafka_set(build, "reconnect.backoff.max.ms", "200");
 	synq_kafka_set(build, "topic.metadata.refresh.interval.ms", "60000");
 	if (message_bytes != 0)
 		synq_kafka_set_number(build, "message.max.bytes",

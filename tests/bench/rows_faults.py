@@ -53,11 +53,12 @@ class Story:
 
 class Watch:
     """Sees from outside when each final row is there: a connection that reads
-    what is new, made again when PostgreSQL goes."""
+    the jobs that were made since the watch began, so that looking costs
+    little, made again when PostgreSQL goes."""
 
     def __init__(self, world):
         self.world = world
-        self.since = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=1)
+        self.since = datetime.datetime.now(datetime.timezone.utc)
         self.pg = None
         self.seen = {}  # uuid: wall time in s when it was first seen
 
@@ -83,18 +84,18 @@ class Watch:
 def end_one(world, name, *, rate, before_s, after_s, act):
     """Load, then ${act} on the process ${name}, then more load.  Returns how
     many seconds after that the last result came of what was accepted before, and
-    how many of all accepted jobs have no result in the end."""
+    how many of all accepted jobs have no result in the end.  ${act} returns the
+    moment of its signal, for a few ms later the last results are there."""
     log = world.folder / f"log-{time.monotonic_ns()}"
+    watch = Watch(world)
     load = world.load(connections=32, rate=rate, warmup=0, seconds=before_s + after_s,
                       log=log, drain=20)
     time.sleep(before_s)
-    watch = Watch(world)
     watch.look()
-    at = time.time()
-    act(world, name)
+    at = act(world, name)
     while load.process.poll() is None:
         watch.look()
-        time.sleep(0.05)
+        time.sleep(0.1)
     report = load.wait()
     story = Story(log)
     before = story.before(at)
@@ -103,7 +104,7 @@ def end_one(world, name, *, rate, before_s, after_s, act):
         watch.look()
         return not set(story.accepted) - set(watch.seen)
     try:
-        wait_for("every accepted job has its result", 90, question, 0.05)
+        wait_for("every accepted job has its result", 90, question, 0.1)
     except AssertionError:
         pass
     watch.close()
@@ -119,8 +120,14 @@ def say_end(bench, number, name, what):
               f"{report['statuses']}, {report['cut']} cut")
 
 
+def kill_now(pid):
+    at = time.time()
+    os.kill(pid, signal.SIGKILL)
+    return at
+
+
 def kill_again(world, name):
-    world.kill(name)
+    return kill_now(world.pid(name))
 
 
 def series_of_ends(bench, world, names, act, shape):
@@ -168,7 +175,7 @@ def kill_for_good(world, name):
     """The supervisor is stopped meanwhile, so that nobody starts it again."""
     os.kill(world.supervisor, signal.SIGSTOP)
     world.held = True
-    os.kill(world.pid_of[name], signal.SIGKILL)
+    return kill_now(world.pid_of[name])
 
 
 def takeover(bench):
