@@ -39,12 +39,18 @@ on_request_sent(SYNQ_UNUSED rd_kafka_t *rk, SYNQ_UNUSED int sockfd,
     SYNQ_UNUSED int32_t corrid, SYNQ_UNUSED size_t size, void *opaque)
 {
 	struct synq_kafka_pulse *pulse = opaque;
+	const long long now_us = (long long)synq_clock_mono_us();
 
 	if (api_key == API_FETCH)
-		atomic_store(&pulse->fetch_us, (long long)synq_clock_mono_us());
+		atomic_store(&pulse->fetch_us, now_us);
 	if (api_key == API_JOIN || api_key == API_SYNC)
-		atomic_store(&pulse->gate_shut_us,
-		    (long long)synq_clock_mono_us() + GATE_LIMIT_US);
+		atomic_store(&pulse->gate_shut_us, now_us + GATE_LIMIT_US);
+	if (api_key == API_JOIN)
+		atomic_store(&pulse->join_us, -now_us);
+	if (api_key == API_SYNC) {
+		atomic_store(&pulse->sync_us, now_us);
+		atomic_store(&pulse->join_us, 0);
+	}
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -57,9 +63,14 @@ on_response_received(SYNQ_UNUSED rd_kafka_t *rk, SYNQ_UNUSED int sockfd,
 {
 	struct synq_kafka_pulse *pulse = opaque;
 	long long now_us = (long long)synq_clock_mono_us();
+	long long asked = atomic_load(&pulse->join_us);
 
-	if (api_key == API_JOIN)
+	if (api_key == API_JOIN) {
 		atomic_store(&pulse->gate_shut_us, now_us + GATE_BETWEEN_US);
+		if (asked < 0)
+			atomic_compare_exchange_strong(
+			    &pulse->join_us, &asked, now_us);
+	}
 	if (api_key == API_SYNC)
 		atomic_store(&pulse->gate_shut_us, 0);
 	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)

@@ -143,9 +143,11 @@ on_revoked(struct synq_consumer *c, const rd_kafka_topic_partition_list_t *list)
 	const int lost = rd_kafka_assignment_lost(c->rk);
 
 	/* Not because it was fenced, but before. */
-	if (lost &&
-	    rd_kafka_fatal_error(c->rk, NULL, 0) == RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (lost && rd_kafka_fatal_error(c->rk, NULL, 0) ==
+			RD_KAFKA_RESP_ERR_NO_ERROR) {
 		c->expelled_us = synq_clock_mono_us();
+		c->back_us = 0;
+	}
 	for (int i = 0; i < list->cnt; i++) {
 		struct synq_part *part = group_find(
 		    c, list->elems[i].topic, list->elems[i].partition);

@@ -83,7 +83,8 @@ struct synq_consumer {
 	int was_assigned; /* the group gave us something, or nothing, once */
 	int closing;
 	uint64_t expelled_us; /* when this handle was last; 0 = never */
-	int rejoining;        /* the handle was fenced and closes */
+	uint64_t back_us;     /* the broker has spoken since then; 0 = no */
+	int rejoining;        /* the handle closes, to join with a new one */
 	uint64_t close_until_us;
 	struct synq_series *rebalances; /* NULL without metrics, as these */
 	struct synq_series *commits;
@@ -118,7 +119,7 @@ void member_destroy(struct synq_consumer *c, uint32_t limit_ms);
 /* The handle of ${c} was fenced, as librdkafka's ${text} says. */
 void member_fenced(struct synq_consumer *c, const char *text);
 
-/* 1 if ${c} is about to join anew; go on with that. */
+/* 1 if ${c} is about to join anew; begin that if it must, go on with it. */
 int member_serve(struct synq_consumer *c);
 
 /* The partition of ${c} named so, or NULL. */

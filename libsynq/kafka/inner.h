@@ -23,8 +23,12 @@ struct synq_kafka_pulse {
 	atomic_llong answered_us;  /* a broker answered last; 0 = never */
 	atomic_llong group_us;     /* the coordinator answered last */
 	atomic_llong gate_shut_us; /* no commit before this time */
-	atomic_llong fetch_us;     /* the last fetch went out; 0 = never */
-	atomic_llong fetched_us;   /* the last that was answered had */
+	/* JoinGroup went out at -join_us; or was answered then, and SyncGroup
+	 * has not gone out since; 0 = neither. */
+	atomic_llong join_us;
+	atomic_llong sync_us;    /* SyncGroup went out last; 0 = never */
+	atomic_llong fetch_us;   /* the last fetch went out; 0 = never */
+	atomic_llong fetched_us; /* the last that was answered had */
 };
 
 /* A configuration in the making; the first failure sticks. */

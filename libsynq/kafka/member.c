@@ -9,7 +9,13 @@
  * with a new one, which has no such past.  Of two processes that fence each
  * other in turn, one was not expelled and ends.
  *
- * Failure modes: the handle does not close (left alone after CLOSE_LIMIT_US).
+ * Left outside: a broker that is back may say for a moment that it does not
+ * coordinate the group, and librdkafka 2.0.2 asks to join again two seconds
+ * later; or it has asked who does on a connection that it then took the address
+ * from, and waits for that answer for a minute.  A member that was expelled,
+ * and to which the broker speaks, joins with a new handle instead, once.
+ *
+ * Failure modes: the handle does not close (left alone after a while).
  */
 
 #include "base/clock.h"
@@ -21,6 +27,16 @@
 #define FETCH_WAIT_MS 100
 #define GATHER_BYTES 524288
 #define CLOSE_LIMIT_US 3000000
+/* The same for a member that is outside and has nobody to say it to. */
+#define OUTSIDE_LIMIT_US 300000
+/* Before it was expelled an answer is no older, unless the broker is away. */
+#define SPEAKS_US 2000000
+/* JoinGroup was answered, and so long after it SyncGroup did not go out. */
+#define REFUSED_US 250000
+/* So long after the broker is back JoinGroup did not go out. */
+#define SILENT_US 1500000
+/* A JoinGroup that is under way for longer is taken for lost. */
+#define JOIN_LIMIT_US 10000000
 /* So long after it a request of the former member may be answered. */
 #define EXPELLED_LIMIT_US 60000000
 /* The first librdkafka that destroys a member which was never assigned. */
@@ -108,7 +124,18 @@ member_destroy(struct synq_consumer *c, uint32_t limit_ms)
 	c->pulse = NULL;
 }
 
-/* ---- fenced -------------------------------------------------------------- */
+/* ---- anew ---------------------------------------------------------------- */
+
+/* Close the handle, and begin anew when it is or ${limit_us} have passed. */
+static void
+give_up(struct synq_consumer *c, uint64_t limit_us)
+{
+	group_drop_all(c);
+	c->rejoining = 1;
+	c->close_until_us = synq_clock_mono_us() + limit_us;
+	if (!member_close(c))
+		c->close_until_us = 0;
+}
 
 void
 member_fenced(struct synq_consumer *c, const char *text)
@@ -120,11 +147,7 @@ member_fenced(struct synq_consumer *c, const char *text)
 		group_fatal(c, SYNQ_E_FENCED, text);
 		return;
 	}
-	group_drop_all(c);
-	c->rejoining = 1;
-	c->close_until_us = synq_clock_mono_us() + CLOSE_LIMIT_US;
-	if (!member_close(c))
-		c->close_until_us = 0;
+	give_up(c, CLOSE_LIMIT_US);
 }
 
 /* Begin anew: nothing of the old handle is known to the new one. */
@@ -139,6 +162,7 @@ join_anew(struct synq_consumer *c)
 	c->rejoining = 0;
 	c->closing = 0;
 	c->expelled_us = 0;
+	c->back_us = 0;
 	c->was_assigned = 0;
 	c->delivered_us = 0;
 	synq_log(SYNQ_LOG_WARN, "group.joined_anew",
@@ -147,9 +171,44 @@ join_anew(struct synq_consumer *c)
 		group_fatal(c, SYNQ_E_SYSTEM, err.text);
 }
 
+/* 1 if the broker has spoken to the expelled ${c}, which notes since when. */
+static int
+is_back(struct synq_consumer *c)
+{
+	const uint64_t answered_us =
+	    (uint64_t)atomic_load(&c->pulse->answered_us);
+
+	if (c->back_us == 0 && answered_us + SPEAKS_US > c->expelled_us)
+		c->back_us = synq_clock_mono_us();
+	return c->back_us != 0;
+}
+
+/* 1 if ${c} was expelled and is not let in again, though it could be. */
+static int
+is_outside(struct synq_consumer *c)
+{
+	const long long join_us = atomic_load(&c->pulse->join_us);
+	const uint64_t now_us = synq_clock_mono_us();
+	uint64_t asked_us;
+
+	if (c->expelled_us == 0 || c->closing || !is_back(c))
+		return 0;
+	if (join_us > 0)
+		return now_us > (uint64_t)join_us + REFUSED_US;
+	if (join_us == 0 &&
+	    (uint64_t)atomic_load(&c->pulse->sync_us) > c->expelled_us)
+		return 0;
+	asked_us = (uint64_t)-join_us;
+	if (asked_us > c->expelled_us && now_us < asked_us + JOIN_LIMIT_US)
+		return 0;
+	return now_us > c->back_us + SILENT_US;
+}
+
 int
 member_serve(struct synq_consumer *c)
 {
+	if (!c->rejoining && is_outside(c))
+		give_up(c, OUTSIDE_LIMIT_US);
 	if (!c->rejoining)
 		return 0;
 	group_serve(c);

@@ -11,8 +11,10 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -25,7 +27,10 @@
 
 #define TOPIC "requests"
 #define RECORDS 20
-#define SYNC_GROUP 14 /* its number in Kafka's protocol */
+/* Their numbers in Kafka's protocol. */
+#define FIND_COORDINATOR 10
+#define JOIN_GROUP 11
+#define SYNC_GROUP 14
 
 struct fixture {
 	struct synq_loop *loop;
@@ -376,6 +381,70 @@ test_leaving_before_the_first_assignment_ends(void **state)
 	assert_null(f->consumer);
 }
 
+static int
+is_lost(struct fixture *f)
+{
+	return f->lost > 0;
+}
+
+static int
+is_assigned_again(struct fixture *f)
+{
+	return f->assigned > 1;
+}
+
+/* Let the loop of ${f} turn for ${time_ms}; 1 if ${event} was logged. */
+static int
+logs(struct fixture *f, int time_ms, const char *event)
+{
+	FILE *file = tmpfile();
+	int kept = dup(STDERR_FILENO);
+	char text[4096] = "";
+
+	assert_non_null(file);
+	dup2(fileno(file), STDERR_FILENO);
+	idle(f, time_ms);
+	dup2(kept, STDERR_FILENO);
+	close(kept);
+	rewind(file);
+	assert_true(fread(text, 1, sizeof(text) - 1, file) < sizeof(text) - 1);
+	fclose(file);
+	return strstr(text, event) != NULL;
+}
+
+/* A member that was expelled while the broker was away, which then answers
+ * ${key} with ${count} times ${error}, joins anew within ${limit_ms}. */
+static void
+check_joins_anew(struct fixture *f, int16_t key, size_t count,
+    rd_kafka_resp_err_t error, int limit_ms)
+{
+	join(f);
+	assert_true(turn_until(f, is_assigned));
+	rd_kafka_mock_broker_set_down(f->mock, 1);
+	assert_true(turn_until(f, is_lost));
+	while (count-- > 0)
+		rd_kafka_mock_push_request_errors(f->mock, key, 1, error);
+	rd_kafka_mock_broker_set_up(f->mock, 1);
+	assert_true(logs(f, limit_ms, "group.joined_anew"));
+	assert_true(turn_until(f, is_assigned_again));
+	assert_false(logs(f, 2500, "group.joined_anew"));
+}
+
+/* librdkafka alone would ask again after two seconds. */
+static void
+test_expelled_member_that_is_refused_joins_anew(void **state)
+{
+	check_joins_anew(*state, JOIN_GROUP, 1,
+	    RD_KAFKA_RESP_ERR_NOT_COORDINATOR_FOR_GROUP, 1000);
+}
+
+static void
+test_expelled_member_that_knows_no_coordinator_joins_anew(void **state)
+{
+	check_joins_anew(*state, FIND_COORDINATOR, 5,
+	    RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, 2200);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -387,6 +456,8 @@ main(void)
 		CASE(test_last_commit_is_made_while_leaving),
 		CASE(test_question_about_what_is_not_ours_is_dropped),
 		CASE(test_end_is_as_old_as_the_last_fetch),
+		CASE(test_expelled_member_that_is_refused_joins_anew),
+		CASE(test_expelled_member_that_knows_no_coordinator_joins_anew),
 		CASE(test_leaving_a_dead_cluster_ends),
 		CASE(test_leaving_before_the_first_assignment_ends),
 	};
