@@ -32,7 +32,7 @@
 /* Before it was expelled an answer is no older, unless the broker is away. */
 #define SPEAKS_US 2000000
 /* JoinGroup was answered, and so long after it SyncGroup did not go out. */
-#define REFUSED_US 250000
+#define REFUSED_US 500000
 /* So long after the broker is back JoinGroup did not go out. */
 #define SILENT_US 1500000
 /* A JoinGroup that is under way for longer is taken for lost. */

@@ -1,10 +1,10 @@
 """Rows about what happens when something ends, and about memory."""
 
-import datetime
 import os
 import select
 import signal
 import time
+import uuid
 
 import psycopg
 
@@ -53,12 +53,13 @@ class Story:
 
 class Watch:
     """Sees from outside when each final row is there: a connection that reads
-    the jobs that were made since the watch began, so that looking costs
-    little, made again when PostgreSQL goes."""
+    the jobs that were made since the watch began, made again when PostgreSQL
+    goes.  By the primary key, whose version 7 ids begin with the time in ms: a
+    watch that reads the table takes a core from what it times."""
 
     def __init__(self, world):
         self.world = world
-        self.since = datetime.datetime.now(datetime.timezone.utc)
+        self.first = uuid.UUID(int=int(time.time() * 1000) << 80)
         self.pg = None
         self.seen = {}  # uuid: wall time in s when it was first seen
 
@@ -68,8 +69,10 @@ class Watch:
                 self.pg = self.world.pg()
             now = time.time()
             for (job,) in self.pg.execute(
-                    f"SELECT id::text FROM operations.job WHERE created_at >= %s"
-                    f" AND state IN {FINAL}", [self.since]):
+                    "SELECT job.id::text FROM identity.organization"
+                    " CROSS JOIN LATERAL (SELECT id FROM operations.job"
+                    " WHERE organization_id = organization.id AND id >= %s"
+                    f" AND state IN {FINAL}) AS job", [self.first]):
                 self.seen.setdefault(job, now)
         except psycopg.Error:
             if self.pg is not None:
