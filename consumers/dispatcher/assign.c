@@ -3,8 +3,8 @@
  *
  * Happy path:
  *	on_assign → ask the group what is committed → find how far the log
- *	still holds that and, at once, mark the results' end, then peek at the
- *	first open request for its age → read results from the map's
+ *	still holds that and, at once, mark the first young result, then peek at
+ *	the first open request for its age → read results from the map's
  *	results_offset, or from the mark if nothing is open, and cancels from
  *	that age, both to their end → read requests.
  *
@@ -29,8 +29,8 @@
 #include "partition.h"
 #include "service/service.h"
 
-/* Clocks of intakes may differ; a cancel may bear an earlier time. */
-#define CANCEL_SKEW_US (60LL * 1000000)
+/* Clocks may differ; a cancel or a result may bear an earlier time. */
+#define CLOCK_SKEW_US (60LL * 1000000)
 
 /*
  * Once a log was cut, requests that were sent so long before the last one was
@@ -53,7 +53,7 @@ struct assignment {
 	int cut_is_sure; /* it is, and looked for once more */
 	int is_cut;      /* the log lost what was read */
 	struct synq_reader_stream *mark;
-	int64_t results_end; /* before the peek */
+	int64_t young; /* offset of the first young result, before the peek */
 	struct synq_reader_stream *peek;
 	int is_idle; /* the peek found no open request */
 	struct synq_reader_stream *results;
@@ -211,7 +211,7 @@ assign_reconcile(struct assignment *assignment)
 		.topic = SYNQ_TOPIC_RESULTS,
 		.partition = partition->number,
 		.from = from < 0 ? SYNQ_READ_TIME : SYNQ_READ_OFFSET,
-		.at = from < 0 ? assignment->oldest_at - CANCEL_SKEW_US : from,
+		.at = from < 0 ? assignment->oldest_at - CLOCK_SKEW_US : from,
 		.events = { .on_message = assign_on_result,
 		    .on_caught_up = assign_results_end,
 		    .on_found = assign_results_found },
@@ -221,7 +221,7 @@ assign_reconcile(struct assignment *assignment)
 		.topic = SYNQ_TOPIC_CANCELS,
 		.partition = partition->number,
 		.from = SYNQ_READ_TIME,
-		.at = assignment->oldest_at - CANCEL_SKEW_US,
+		.at = assignment->oldest_at - CLOCK_SKEW_US,
 		.events = { .on_message = assign_on_cancel,
 		    .on_caught_up = assign_cancels_end },
 		.ctx = assignment,
@@ -233,8 +233,8 @@ assign_reconcile(struct assignment *assignment)
 
 /*
  * Where the log stands and how old the first open request is, are known.  Where
- * none is open, and none can come back because the log was cut, no result so
- * far matters: a partition may have rested for days.
+ * none is open, and none can come back because the log was cut, only young
+ * results matter: a partition may have rested for days.
  */
 static void
 assign_know(struct assignment *assignment)
@@ -244,7 +244,7 @@ assign_know(struct assignment *assignment)
 	if (partition->track == NULL || assignment->oldest_at < 0)
 		return;
 	if (assignment->is_idle && !assignment->is_cut)
-		partition_idle_until(partition, assignment->results_end);
+		partition_idle_until(partition, assignment->young);
 	assign_reconcile(assignment);
 }
 
@@ -300,22 +300,26 @@ assign_on_mark(void *ctx, int64_t offset)
 	struct assignment *assignment = ctx;
 
 	synq_reader_close(&assignment->mark);
-	assignment->results_end = offset;
+	assignment->young = offset;
 	if (!assignment->is_cut)
 		assign_peek(assignment, assignment->committed);
 }
 
 /*
- * Find the results' end, before the peek: what another owner, who does not know
- * yet, may answer after the peek lies behind it.
+ * Find the first result that is young: its request may be written again from
+ * now on, and must not be called then.  Before the peek: what another owner,
+ * who does not know yet, may answer after it is younger.
  */
 static void
 assign_mark(struct assignment *assignment)
 {
+	const struct core *core = assignment->dispatcher->core;
 	const struct synq_reader_request mark = {
 		.topic = SYNQ_TOPIC_RESULTS,
 		.partition = assignment->partition->number,
-		.from = SYNQ_READ_END,
+		.from = SYNQ_READ_TIME,
+		.at = synq_clock_wall_us() -
+		      (int64_t)core->config.rewrite_limit_us - CLOCK_SKEW_US,
 		.events = { .on_found = assign_on_mark },
 		.ctx = assignment,
 	};

@@ -149,9 +149,9 @@ partition_results_found(struct partition *partition, int64_t offset)
 }
 
 void
-partition_idle_until(struct partition *partition, int64_t results_end)
+partition_idle_until(struct partition *partition, int64_t young)
 {
-	synq_track_set_results_offset(partition->track, results_end - 1);
+	synq_track_set_results_offset(partition->track, young - 1);
 }
 
 int64_t

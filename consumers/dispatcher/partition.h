@@ -75,8 +75,9 @@ int64_t partition_read_until(struct synq_slice metadata);
 int partition_restore(struct partition *partition, int64_t offset,
     struct synq_slice metadata, int64_t cut);
 
-/* No request was open when the results ended at ${results_end}. */
-void partition_idle_until(struct partition *partition, int64_t results_end);
+/* No request is open; results below ${young} are of none that may come again.
+ */
+void partition_idle_until(struct partition *partition, int64_t young);
 
 /* Results can be read from ${offset} on only; see partition_reconcile_from. */
 void partition_results_found(struct partition *partition, int64_t offset);

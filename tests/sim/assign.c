@@ -1,8 +1,8 @@
 /*
  * A partition's way to active and back, as consumers/dispatcher/assign.c and
- * libsynq/kafka have it: what is committed, the age of the first open request,
- * results and cancels to their end, requests; commits of the newest claim
- * only, and a hand-over that waits for it, at most a second.
+ * libsynq/kafka have it: what is committed, the first young result, the age of
+ * the first open request, results and cancels to their end, requests; and a
+ * hand-over that waits for the commit of the newest claim, at most a second.
  */
 
 #include <string.h>
@@ -12,12 +12,11 @@
 
 #define SKEW_US (60 * SECOND)
 #define REVOKE_US SECOND
-#define COMMIT_AGAIN_US (50 * MS)
 #define MEMBERS_US (300 * MS)
 
 static void assign_serve_stream(struct part *part, struct stream *stream);
 
-static struct part *
+struct part *
 assign_part_of(struct node *node, const struct partition *partition)
 {
 	return &node->parts[2 * partition->number +
@@ -178,7 +177,6 @@ assign_looked_up(struct sim *sim, struct event *event)
 	    event->number == 0 ? &part->results : &part->cancels;
 	int64_t from;
 
-	(void)sim;
 	if (!stream->open || stream->epoch != event->epoch)
 		return;
 	from = partition_reconcile_from(part->partition);
@@ -189,9 +187,9 @@ assign_looked_up(struct sim *sim, struct event *event)
 	else
 		stream->index =
 		    tape_at_time(stream->tape, part->oldest_at - SKEW_US);
-	if (part->node->sim->wrong == WRONG_NO_RESULTS && event->number == 0)
+	if (sim->wrong == WRONG_NO_RESULTS && event->number == 0)
 		stream->index = stream->tape->count;
-	if (part->node->sim->wrong == WRONG_NO_CANCELS && event->number == 1)
+	if (sim->wrong == WRONG_NO_CANCELS && event->number == 1)
 		stream->index = stream->tape->count;
 	assign_serve_stream(part, stream);
 }
@@ -221,11 +219,38 @@ assign_peek(struct sim *sim, struct event *event)
 	if (part->epoch != event->epoch)
 		return;
 	i = tape_at_offset(part->tape, event->number < 0 ? 0 : event->number);
+	part->is_idle = i == part->tape->count;
 	part->oldest_at =
-	    i < part->tape->count ? part->tape->entries[i].time_us : sim->now;
+	    part->is_idle ? sim->now : part->tape->entries[i].time_us;
+	if (part->is_idle)
+		partition_idle_until(part->partition, part->young);
 	part->results_done = part->cancels_done = 0;
 	assign_open(part, &part->results, &sim->results[number]);
 	assign_open(part, &part->cancels, &sim->cancels[number]);
+}
+
+/* Before the peek: what is younger may be of a request that the peek does not
+ * see, or that is written again. */
+static void
+assign_mark(struct sim *sim, struct event *event)
+{
+	struct part *part = event->object;
+	struct tape *results = &sim->results[part->source / 2];
+	struct event *peek;
+	size_t i;
+
+	if (part->epoch != event->epoch)
+		return;
+	i = tape_at_time(results, sim->now - REWRITE_US);
+	if (sim->wrong == WRONG_MARK_END)
+		i = results->count;
+	part->young =
+	    i < results->count ? results->entries[i].offset : results->end;
+	peek = event_net(sim, sim->now + sim_range(sim, MS, 30 * MS),
+	    assign_peek, part->node);
+	peek->object = part;
+	peek->epoch = part->epoch;
+	peek->number = event->number;
 }
 
 /* ---- assigned and revoked ----------------------------------------------- */
@@ -236,7 +261,7 @@ assign_on_committed(struct sim *sim, struct event *event)
 	struct part *part = event->object;
 	const struct committed *committed = &sim->group.committed[part->source];
 	size_t chars = committed->chars;
-	struct event *peek;
+	struct event *mark;
 	int rc;
 
 	if (part->epoch != event->epoch)
@@ -252,11 +277,11 @@ assign_on_committed(struct sim *sim, struct event *event)
 	}
 	sim_trace(sim, "%s: source %d restored at %lld rc %d", part->node->name,
 	    part->source, (long long)committed->offset, rc);
-	peek = event_net(sim, sim->now + sim_range(sim, MS, 30 * MS),
-	    assign_peek, part->node);
-	peek->object = part;
-	peek->epoch = part->epoch;
-	peek->number = committed->offset;
+	mark = event_net(sim, sim->now + sim_range(sim, MS, 30 * MS),
+	    assign_mark, part->node);
+	mark->object = part;
+	mark->epoch = part->epoch;
+	mark->number = committed->offset;
 }
 
 void
@@ -322,142 +347,6 @@ assign_on_revoke(struct part *part, int lost)
 	event = event_at(sim, sim->now, assign_revoked, node);
 	event->object = part;
 	event->epoch = part->epoch;
-}
-
-/* ---- commits ------------------------------------------------------------ */
-
-/* One commit request on its way: what it says of each partition. */
-struct request {
-	struct node *node;
-	uint32_t life;
-	int fails;
-	int count;
-	struct {
-		struct part *part;
-		uint32_t epoch;
-		uint32_t number;
-		int64_t offset;
-		struct synq_slice text;
-	} items[SOURCES_MAX];
-};
-
-static void assign_plan_commit(struct node *node, int64_t delay_us);
-
-static void
-assign_commit_answered(struct sim *sim, struct event *event)
-{
-	const struct request *request = event->object;
-	int all = 1;
-
-	(void)sim;
-	event->node->committing = 0;
-	for (int i = 0; i < request->count; i++) {
-		struct part *part = request->items[i].part;
-
-		if (request->fails || part->epoch != request->items[i].epoch)
-			continue;
-		if (part->stored < request->items[i].number)
-			part->stored = request->items[i].number;
-	}
-	for (int s = 0; s < SOURCES_MAX; s++)
-		all &= event->node->parts[s].stored >=
-		       event->node->parts[s].newest;
-	if (!all)
-		assign_plan_commit(
-		    event->node, request->fails ? COMMIT_AGAIN_US : MS);
-}
-
-/* The broker takes the request, whatever became of who sent it. */
-static void
-assign_commit_arrived(struct sim *sim, struct event *event)
-{
-	struct request *request = event->object;
-	const struct member *member = &sim->group.members[request->node->index];
-
-	/* Neither an expelled member nor an earlier life of one may. */
-	if (!member->in || member->life != request->life)
-		request->fails = 1;
-	for (int i = 0; i < request->count && !request->fails; i++) {
-		struct committed *committed =
-		    &sim->group.committed[request->items[i].part->source];
-
-		committed->offset = request->items[i].offset;
-		committed->chars = request->items[i].text.bytes;
-		memcpy(committed->text, request->items[i].text.data,
-		    committed->chars);
-	}
-	if (!request->fails) /* stored, but the answer says otherwise */
-		request->fails = !sim->settling &&
-		                 sim_chance(sim, sim->traits.commit_faults);
-	if (request->node->core != NULL && request->node->life == request->life)
-		event_net(sim, sim->now + sim_range(sim, 100, 5 * MS),
-		    assign_commit_answered, request->node)
-		    ->object = request;
-}
-
-static void
-assign_send_commit(struct sim *sim, struct event *event)
-{
-	struct node *node = event->node;
-	struct request *request;
-
-	node->commit_planned = 0;
-	if (node->committing)
-		return;
-	if (node->gate_until > sim->now) {
-		assign_plan_commit(node, node->gate_until - sim->now);
-		return;
-	}
-	request = synq_arena_alloc(sim->arena, sizeof(*request));
-	request->node = node;
-	request->life = node->life;
-	for (int s = 0; s < SOURCES_MAX; s++) {
-		struct part *part = &node->parts[s];
-
-		if (part->state == PART_NONE || part->stored >= part->newest)
-			continue;
-		request->items[request->count].part = part;
-		request->items[request->count].epoch = part->epoch;
-		request->items[request->count].number = part->newest;
-		request->items[request->count].offset = part->offset;
-		request->items[request->count++].text = synq_arena_slice(
-		    sim->arena, synq_slice_of(part->text, part->chars));
-	}
-	if (request->count == 0)
-		return;
-	node->committing = 1;
-	request->fails =
-	    !sim->settling && sim_chance(sim, sim->traits.commit_faults);
-	event_at(sim, sim->now + sim_range(sim, 100, 5 * MS),
-	    assign_commit_arrived, NULL)
-	    ->object = request;
-}
-
-static void
-assign_plan_commit(struct node *node, int64_t delay_us)
-{
-	if (node->commit_planned)
-		return;
-	node->commit_planned = 1;
-	event_net(
-	    node->sim, node->sim->now + delay_us, assign_send_commit, node);
-}
-
-void
-assign_commit(void *ctx, struct partition *partition, int64_t offset,
-    struct synq_slice metadata)
-{
-	struct node *node = ctx;
-	struct part *part = assign_part_of(node, partition);
-
-	check_commit(part, offset, metadata);
-	if (metadata.bytes > sizeof(part->text))
-		return;
-	memcpy(part->text, metadata.data, metadata.bytes);
-	part->chars = metadata.bytes;
-	part->offset = offset;
-	part->newest++;
-	assign_plan_commit(node, 100);
 }
 
 /* ---- who lives ---------------------------------------------------------- */

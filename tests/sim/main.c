@@ -28,6 +28,7 @@ static const char *const wrong_names[WRONGS] = {
 	[WRONG_LOST_PLAIN] = "lost-plain",
 	[WRONG_ACKED_AHEAD] = "acked-ahead",
 	[WRONG_NO_REWRITE] = "no-rewrite",
+	[WRONG_MARK_END] = "mark-end",
 };
 
 struct options {

@@ -172,7 +172,7 @@ node_new_core(struct node *node)
 		    .call = provider_call,
 		    .abort = provider_abort,
 		    .reply = check_reply,
-		    .commit = assign_commit,
+		    .commit = commit_newest,
 		    .resume = assign_resume,
 		    .acked = lane_acked,
 		    .now = node_now,
@@ -189,7 +189,7 @@ node_new_core(struct node *node)
 		.rewrite_limit_us =
 		    sim->traits.repeats == 0 || sim->wrong == WRONG_NO_REWRITE
 			? 0
-			: 10 * SECOND,
+			: REWRITE_US,
 		.backoff = { 500 * MS, 10 * SECOND },
 		.max_bytes = 8U << 20,
 	};

@@ -42,6 +42,8 @@
 #define ORGS_MAX 6
 #define MS 1000LL
 #define SECOND (1000 * MS)
+/* An intake writes a record again after so long at most. */
+#define REWRITE_US (10 * SECOND)
 #define SESSION_US (6 * SECOND)
 #define TEXT_MAX 4096
 #define LIVES_MAX 64
@@ -66,6 +68,7 @@ enum wrong {
 	WRONG_LOST_PLAIN,  /* a loss is taken for an orderly revoke */
 	WRONG_ACKED_AHEAD, /* the results offset runs ahead of what is open */
 	WRONG_NO_REWRITE,  /* ... and of what may be written twice */
+	WRONG_MARK_END,    /* where nothing is open no result is read */
 	WRONGS
 };
 
@@ -207,6 +210,8 @@ struct part {
 	struct stream cancels;
 	int results_done;
 	int cancels_done;
+	int64_t young; /* the first young result, before the peek */
+	int is_idle;   /* the peek found nothing open */
 	int64_t oldest_at;
 	uint32_t newest, sent, stored;
 	int64_t offset;
@@ -411,13 +416,13 @@ void node_load_catalog(struct node *node);
 
 /* ---- assign.c ----------------------------------------------------------- */
 
+/* The part of ${node} that is ${partition}. */
+struct part *assign_part_of(
+    struct node *node, const struct partition *partition);
 /* The group gave ${part} to its node. */
 void assign_on_assign(struct part *part);
 /* The group takes ${part}; ${lost}: it has done so already. */
 void assign_on_revoke(struct part *part, int lost);
-/* core_io.commit. */
-void assign_commit(void *ctx, struct partition *partition, int64_t offset,
-    struct synq_slice metadata);
 /* core_io.resume. */
 void assign_resume(void *ctx, struct partition *partition);
 /* Look at what is held: who lives, and is the reading of results over. */
@@ -428,6 +433,12 @@ void assign_serve_part(struct part *part);
 void assign_tape_grew(struct sim *sim, const struct tape *tape);
 /* Follow synq.control from its beginning; then join. */
 void assign_follow_control(struct node *node);
+
+/* ---- commit.c ----------------------------------------------------------- */
+
+/* core_io.commit. */
+void commit_newest(void *ctx, struct partition *partition, int64_t offset,
+    struct synq_slice metadata);
 
 /* ---- provider.c --------------------------------------------------------- */
 
