@@ -30,6 +30,17 @@
 #define GATE_LIMIT_US (130LL * 1000000)
 #define GATE_BETWEEN_US (200LL * 1000)
 
+/* JoinGroup was answered, unless that was reported before. */
+static void
+note_joined(struct synq_kafka_pulse *pulse, long long now_us)
+{
+	long long asked = atomic_load(&pulse->join_us);
+
+	atomic_store(&pulse->gate_shut_us, now_us + GATE_BETWEEN_US);
+	if (asked < 0)
+		atomic_compare_exchange_strong(&pulse->join_us, &asked, now_us);
+}
+
 /* NOLINTBEGIN(readability-function-size): the signatures are librdkafka's */
 
 static rd_kafka_resp_err_t
@@ -63,14 +74,9 @@ on_response_received(SYNQ_UNUSED rd_kafka_t *rk, SYNQ_UNUSED int sockfd,
 {
 	struct synq_kafka_pulse *pulse = opaque;
 	long long now_us = (long long)synq_clock_mono_us();
-	long long asked = atomic_load(&pulse->join_us);
 
-	if (api_key == API_JOIN) {
-		atomic_store(&pulse->gate_shut_us, now_us + GATE_BETWEEN_US);
-		if (asked < 0)
-			atomic_compare_exchange_strong(
-			    &pulse->join_us, &asked, now_us);
-	}
+	if (api_key == API_JOIN)
+		note_joined(pulse, now_us);
 	if (api_key == API_SYNC)
 		atomic_store(&pulse->gate_shut_us, 0);
 	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)

@@ -22,21 +22,20 @@ handles_new(struct synq_reader *reader, struct synq_err *err)
 {
 	struct synq_kafka_build build;
 
-	synq_list_init(&reader->handles);
 	synq_kafka_build_start(&build, &reader->config, NULL, err);
 	synq_kafka_set(&build, "allow.auto.create.topics", "false");
 	return synq_kafka_build_end(&build, RD_KAFKA_PRODUCER, &reader->asking);
 }
 
-static int
-add_handle(struct synq_reader *reader, struct synq_err *err)
+/* A new handle of ${reader}, NULL if it cannot be made now. */
+static struct synq_reader_handle *
+add_handle(struct synq_reader *reader)
 {
 	struct synq_reader_handle *handle;
 	struct synq_kafka_build build;
 	rd_kafka_t *rk;
-	int rc;
 
-	synq_kafka_build_start(&build, &reader->config, NULL, err);
+	synq_kafka_build_start(&build, &reader->config, NULL, NULL);
 	synq_kafka_set(&build, "group.id", GROUP);
 	synq_kafka_set(&build, "enable.auto.commit", "false");
 	synq_kafka_set(&build, "enable.auto.offset.store", "false");
@@ -52,9 +51,8 @@ add_handle(struct synq_reader *reader, struct synq_err *err)
 	synq_kafka_set(&build, "allow.auto.create.topics", "false");
 	rd_kafka_conf_set_events(
 	    build.conf, RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_ERROR);
-	rc = synq_kafka_build_end(&build, RD_KAFKA_CONSUMER, &rk);
-	if (rc != 0)
-		return rc;
+	if (synq_kafka_build_end(&build, RD_KAFKA_CONSUMER, &rk) != 0)
+		return NULL;
 
 	handle = synq_mem_new(sizeof(*handle));
 	handle->rk = rk;
@@ -63,7 +61,7 @@ add_handle(struct synq_reader *reader, struct synq_err *err)
 	handle->queue = rd_kafka_queue_get_consumer(rk);
 	synq_kafka_listen(handle->queue, reader->wake);
 	synq_list_push(&reader->handles, &handle->link);
-	return 0;
+	return handle;
 }
 
 /* 1 if ${handle} reads the partition of ${stream} already. */
@@ -103,12 +101,10 @@ find_handle(struct synq_reader *reader, const struct synq_reader_stream *stream)
 int
 handles_pick(struct synq_reader_stream *stream)
 {
-	struct synq_reader *reader = stream->reader;
-
 	if (stream->handle == NULL)
-		stream->handle = find_handle(reader, stream);
-	if (stream->handle == NULL && add_handle(reader, NULL) == 0)
-		stream->handle = find_handle(reader, stream);
+		stream->handle = find_handle(stream->reader, stream);
+	if (stream->handle == NULL)
+		stream->handle = add_handle(stream->reader);
 	return stream->handle != NULL;
 }
 

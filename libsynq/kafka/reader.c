@@ -16,9 +16,6 @@
 
 #include "kafka/reader.h"
 
-#include <string.h>
-
-#include "base/clock.h"
 #include "base/mem.h"
 #include "kafka/reading.h"
 
@@ -225,6 +222,7 @@ synq_reader_new(struct synq_loop *loop, const struct synq_kafka_config *config,
 	reader->loop = loop;
 	synq_kafka_config_copy(&reader->config, config);
 	synq_list_init(&reader->streams);
+	synq_list_init(&reader->handles);
 	reader->tick = synq_timer_new(loop, serve, reader);
 	reader->wake = synq_wake_new(loop, serve, reader);
 	if (reader->wake == NULL) {

@@ -162,7 +162,7 @@ class Books:
             self.states = dict(pg.execute(
                 "SELECT id::text, state FROM operations.job WHERE model = %s", [crowd.model]))
             self.withdrawn = set(self.states) - set(self.accepted)
-            wanted = {*self.accepted, *self.withdrawn}
+            wanted = {*self.accepted, *self.states}
             self.results = collections.Counter(
                 row[0] for row in pg.execute("SELECT job_id::text FROM operations.result"))
             self.attempts = {

@@ -219,11 +219,12 @@ assign_peek(struct sim *sim, struct event *event)
 	if (part->epoch != event->epoch)
 		return;
 	i = tape_at_offset(part->tape, event->number < 0 ? 0 : event->number);
-	part->is_idle = i == part->tape->count;
-	part->oldest_at =
-	    part->is_idle ? sim->now : part->tape->entries[i].time_us;
-	if (part->is_idle)
+	if (i < part->tape->count) {
+		part->oldest_at = part->tape->entries[i].time_us;
+	} else {
+		part->oldest_at = sim->now;
 		partition_idle_until(part->partition, part->young);
+	}
 	part->results_done = part->cancels_done = 0;
 	assign_open(part, &part->results, &sim->results[number]);
 	assign_open(part, &part->cancels, &sim->cancels[number]);
@@ -241,7 +242,8 @@ assign_mark(struct sim *sim, struct event *event)
 
 	if (part->epoch != event->epoch)
 		return;
-	i = tape_at_time(results, sim->now - REWRITE_US);
+	i = tape_at_time(results,
+	    sim->now - (int64_t)part->node->core->config.rewrite_limit_us);
 	if (sim->wrong == WRONG_MARK_END)
 		i = results->count;
 	part->young =

@@ -189,7 +189,7 @@ node_new_core(struct node *node)
 		.rewrite_limit_us =
 		    sim->traits.repeats == 0 || sim->wrong == WRONG_NO_REWRITE
 			? 0
-			: REWRITE_US,
+			: 10 * SECOND,
 		.backoff = { 500 * MS, 10 * SECOND },
 		.max_bytes = 8U << 20,
 	};

@@ -42,8 +42,6 @@
 #define ORGS_MAX 6
 #define MS 1000LL
 #define SECOND (1000 * MS)
-/* An intake writes a record again after so long at most. */
-#define REWRITE_US (10 * SECOND)
 #define SESSION_US (6 * SECOND)
 #define TEXT_MAX 4096
 #define LIVES_MAX 64
@@ -211,7 +209,6 @@ struct part {
 	int results_done;
 	int cancels_done;
 	int64_t young; /* the first young result, before the peek */
-	int is_idle;   /* the peek found nothing open */
 	int64_t oldest_at;
 	uint32_t newest, sent, stored;
 	int64_t offset;
